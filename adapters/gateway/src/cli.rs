@@ -1,0 +1,170 @@
+//! The command line: from arguments to an exit code.
+
+use core::time::Duration;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use whimbrel_gateway::{Gateway, GatewayConfig, GatewayError};
+
+/// The gateway of Whimbrel: stores the readings of devices, each exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "whimbrel", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Serve),
+}
+
+/// Take readings from devices and store them until SIGINT or SIGTERM; a second signal ends at once.
+///
+/// Prints `listening on udp ADDR` when ready. Logs go to standard error; RUST_LOG says how much.
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// The UDP address to listen on, as HOST:PORT; port 0 lets the system choose one
+    #[arg(long, value_name = "ADDR")]
+    listen: String,
+    /// The SQLite file for the readings; made when it does not exist
+    #[arg(long, value_name = "PATH")]
+    database: PathBuf,
+    /// Most readings in one transaction, 1 to 65536
+    #[arg(long, value_name = "N", default_value_t = GatewayConfig::default().batch_max)]
+    batch_max: usize,
+    /// How long a reading waits for others to share its transaction
+    #[arg(long, value_name = "MS", default_value_t = millis(GatewayConfig::default().batch_delay))]
+    batch_delay_ms: u64,
+    /// How long the end may take after a signal
+    #[arg(long, value_name = "MS", default_value_t = millis(GatewayConfig::default().shutdown_deadline))]
+    shutdown_deadline_ms: u64,
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What ends the program with exit code 1, in one line.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error("cannot listen on udp {address}: {reason}")]
+    Address { address: String, reason: io::Error },
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("the gateway ended by itself")]
+    Ended,
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+/// Runs the program.
+pub(crate) fn run() -> ExitCode {
+    // Wrong usage ends here, with exit code 2.
+    let Cli { command: Command::Serve(arguments) } = Cli::parse();
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,whimbrel_gateway=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(CliError::Runtime).and_then(|runtime| runtime.block_on(serve(arguments))) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody reads it: there is nobody left to tell.
+            let _told = writeln!(io::stderr(), "whimbrel: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: Serve) -> Result<ExitCode, CliError> {
+    // Before the database is opened, so that a signal never cuts into that.
+    let mut signals = Signals::new().map_err(CliError::Signals)?;
+    let config = config(arguments).await?;
+    let mut gateway = Gateway::start(config).await?;
+    announce(&gateway);
+    let has_ended = tokio::select! {
+        () = signals.next() => false,
+        () = gateway.ended() => true,
+    };
+    tokio::select! {
+        biased;
+        ended = gateway.shutdown() => ended?,
+        // What a shell says of a program that was interrupted: 128 + SIGINT.
+        () = signals.next() => std::process::exit(130),
+    };
+    if has_ended { Err(CliError::Ended) } else { Ok(ExitCode::SUCCESS) }
+}
+
+async fn config(arguments: Serve) -> Result<GatewayConfig, CliError> {
+    let address = arguments.listen;
+    let found = tokio::net::lookup_host(&address).await.map(|mut found| found.next());
+    let listen = match found {
+        Ok(Some(listen)) => listen,
+        Ok(None) => {
+            let reason = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            return Err(CliError::Address { address, reason });
+        }
+        Err(reason) => return Err(CliError::Address { address, reason }),
+    };
+    Ok(GatewayConfig {
+        batch_max: arguments.batch_max,
+        batch_delay: Duration::from_millis(arguments.batch_delay_ms),
+        shutdown_deadline: Duration::from_millis(arguments.shutdown_deadline_ms),
+        ..GatewayConfig::new(listen, arguments.database)
+    })
+}
+
+/// The one line on standard output. Who closed it does not want to know; the gateway serves anyway.
+fn announce(gateway: &Gateway) {
+    let mut out = io::stdout().lock();
+    let _told = writeln!(out, "listening on udp {}", gateway.local_addr()).and_then(|()| out.flush());
+}
+
+/// SIGINT and SIGTERM.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Returns at the next signal. Cancel safe.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            core::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The program `whimbrel`: a gateway on the command line.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

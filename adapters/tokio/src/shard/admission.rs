@@ -1,0 +1,190 @@
+//! Handshakes: from a device's request over the application's word to a session.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use whimbrel_core::{
+    Admission, CloseReason, DecodeError, Hello, OfferedStream, PathId, Session, Stats, StreamAdmission,
+};
+
+use super::Shard;
+use super::paths::Paths;
+use super::table::{Entry, Found, GatewayMemory, stream_bit};
+use crate::event::{GatewayEvent, SessionKey};
+use crate::hello::{HelloRequest, Reply, Verdict};
+use crate::socket::Path;
+
+impl Shard {
+    /// A device asks for a session.
+    pub(super) fn on_hello(&mut self, path: Path, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
+        let hello = match Hello::parse(bytes) {
+            Ok(hello) => hello,
+            Err(error) => {
+                self.count_undecodable(error);
+                if error == DecodeError::Version
+                    && self.answer_stranger(path, bytes, whimbrel_core::wire::refuse_version)
+                {
+                    self.stats.versions_refused += 1;
+                }
+                return;
+            }
+        };
+        if self.closing {
+            self.stats.hello_no_room += 1;
+            return;
+        }
+        match self.table.find(&hello) {
+            Found::New => self.ask(path, &hello, bytes, events),
+            Found::Session(index) => {
+                self.stats.hello_repeated += 1;
+                let now = self.now;
+                if let Some(entry) = self.table.entry(index) {
+                    let path = entry.paths.id(path);
+                    entry.session.repeat_accept(now, path);
+                }
+                self.touch(index);
+            }
+            Found::Asking => self.stats.hello_repeated += 1,
+            Found::Full => self.no_room(path),
+        }
+    }
+
+    /// Puts the question to the application, if it has room for one.
+    fn ask(&mut self, path: Path, hello: &Hello<'_>, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
+        let Ok(permit) = events.try_reserve() else {
+            return self.no_room(path);
+        };
+        let session = self.table.ask(hello.device(), path, bytes.to_vec());
+        permit.send(GatewayEvent::Hello(HelloRequest {
+            session,
+            device: hello.device(),
+            boot_epoch: hello.boot_epoch(),
+            peer: path.peer,
+            streams: hello.streams().collect(),
+            reply: Reply::new(session, Arc::clone(&self.links.mailbox)),
+        }));
+    }
+
+    fn no_room(&mut self, path: Path) {
+        self.stats.hello_no_room += 1;
+        if self.noise.check().is_ok() {
+            tracing::warn!(peer = %path.peer, total = self.stats.hello_no_room, "no room for another handshake");
+        }
+    }
+
+    /// Verdicts, commits and the word to shut down.
+    pub(super) fn read_mail(&mut self) {
+        let mail = self.links.mailbox.take();
+        for (session, verdict) in mail.verdicts {
+            self.on_verdict(session, verdict);
+        }
+        for ((session, stream), next) in mail.commits {
+            let now = self.now;
+            if let Some((index, entry)) = self.table.entry_of(session) {
+                entry.session.commit(now, stream, next);
+                self.touch(index);
+            }
+        }
+        if mail.shutdown && !self.closing {
+            self.closing = true;
+            for index in self.table.questions() {
+                self.table.drop_question(index);
+            }
+        }
+    }
+
+    fn on_verdict(&mut self, session: SessionKey, verdict: Verdict) {
+        let Some((path, bytes)) = self.table.take_question(session) else {
+            return;
+        };
+        let index = session.index as usize;
+        let Ok(hello) = Hello::parse(&bytes) else {
+            return self.table.drop_question(index);
+        };
+        match verdict {
+            Verdict::Accept(streams) => {
+                if !self.accept(session, path, &hello, &streams) {
+                    self.table.drop_question(index);
+                }
+            }
+            Verdict::Refuse(reason) => {
+                self.table.drop_question(index);
+                self.refuse(path, &hello, reason);
+            }
+            Verdict::Silence => self.table.drop_question(index),
+        }
+    }
+
+    fn refuse(&mut self, path: Path, hello: &Hello<'_>, reason: CloseReason) {
+        self.stats.handshakes_refused += 1;
+        let len = usize::from(self.config.core.max_datagram);
+        let sent = self.outgoing.room(len).and_then(|room| whimbrel_core::refuse(hello, reason, room));
+        if let Some(len) = sent {
+            self.outgoing.push(path, len);
+        }
+        if self.noise.check().is_ok() {
+            tracing::info!(device = %hello.device(), peer = %path.peer, ?reason, "device refused");
+        }
+    }
+
+    /// Opens the session in the place of its question. `false`: it could not be.
+    fn accept(&mut self, key: SessionKey, path: Path, hello: &Hello<'_>, streams: &[StreamAdmission]) -> bool {
+        if !fits(hello, streams) {
+            tracing::error!(device = %hello.device(), "the admission does not fit what the device offered");
+            return false;
+        }
+        let mut random = [0; 32];
+        let Some(cid_random) = getrandom::fill(&mut random).ok().and_then(|()| getrandom::u32().ok()) else {
+            tracing::error!("the system has no random bytes");
+            return false;
+        };
+        let index = key.index as usize;
+        let cid = self.table.layout().make(self.number, index, cid_random);
+        let session = Session::accept(
+            &self.config.core,
+            hello,
+            &Admission { streams },
+            cid,
+            &self.config.downlink,
+            random,
+            GatewayMemory::new(),
+            self.now,
+            PathId(0),
+        );
+        let session = match session {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::warn!(device = %hello.device(), %error, "a device cannot be served");
+                return false;
+            }
+        };
+        let durable = hello.streams().filter(|s| s.durable).fold(0, |set, s| set | stream_bit(s.id));
+        let entry = Entry {
+            session,
+            key,
+            device: hello.device(),
+            cid,
+            paths: Paths::new(path),
+            durable,
+            live: false,
+            dirty: false,
+            deferred: false,
+            leaving: false,
+            armed: None,
+            heard: self.now,
+            counted: Stats::default(),
+        };
+        if let Some(former) = self.table.open_pending(index, entry) {
+            self.end(former);
+        }
+        self.touch(index);
+        true
+    }
+}
+
+/// Whether each offered stream has its admission, in the same order.
+fn fits(hello: &Hello<'_>, streams: &[StreamAdmission]) -> bool {
+    let mut offered = hello.streams();
+    let paired = |(offer, admitted): (OfferedStream, &StreamAdmission)| offer.id == admitted.id;
+    offered.by_ref().zip(streams).all(paired) && hello.streams().count() == streams.len()
+}

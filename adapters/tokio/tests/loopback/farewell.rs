@@ -1,0 +1,57 @@
+//! The end of a gateway that takes leave.
+
+use core::time::Duration;
+
+use whimbrel_core::{Event, SeqNo, StreamAdmission, StreamEpoch};
+use whimbrel_tokio::{ClientEvent, Committed, Endpoint, EndpointConfig, GatewayEvent};
+
+use crate::collector::{bounded, channel, client, here, payload};
+
+#[test]
+fn the_last_commits_are_sent_before_the_goodbye() {
+    bounded(async {
+        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let mut client = client(endpoint.local_addr(), "last").await;
+        for number in 0..10 {
+            client.send(channel(), payload(number)).await.unwrap();
+        }
+        let Some(GatewayEvent::Hello(hello)) = events.recv().await else { panic!("a request comes first") };
+        let admit = |id| StreamAdmission { id, epoch: StreamEpoch::new(1).unwrap(), next: SeqNo::ZERO };
+        let streams = hello.streams.iter().map(|offer| admit(offer.id)).collect();
+        hello.accept(streams);
+        let mut last = None;
+        while last.is_none_or(|commit: Committed| commit.next < SeqNo::new(10)) {
+            let Some(GatewayEvent::Readings(readings)) = events.recv().await else { panic!("readings come next") };
+            last = readings.last().map(|r| Committed { session: r.session, stream: r.stream, next: r.seq.next() });
+        }
+        endpoint.handle().commit(last.into_iter().collect());
+        endpoint.shutdown(Duration::from_secs(5)).await;
+        assert!(events.recv().await.is_some_and(|e| matches!(e, GatewayEvent::Closed { .. })));
+        assert!(events.recv().await.is_none(), "nothing comes after the end");
+
+        let mut committed = SeqNo::ZERO;
+        loop {
+            match client.next_event().await.expect("the session lives") {
+                ClientEvent::Session(Event::Committed { next, .. }) => committed = next,
+                ClientEvent::Session(Event::PeerRestarted) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(committed, SeqNo::new(10));
+        // Nothing is left to say, so that the device can end although nobody listens.
+        client.close(Duration::from_secs(1)).await.unwrap();
+    });
+}
+
+#[test]
+fn an_endpoint_without_sessions_ends_at_once() {
+    bounded(async {
+        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let addr = endpoint.local_addr();
+        endpoint.shutdown(Duration::from_secs(60)).await;
+        assert!(events.recv().await.is_none());
+        // The port is free again.
+        let (endpoint, _events) = Endpoint::bind(addr, EndpointConfig::default()).await.unwrap();
+        assert_eq!(endpoint.local_addr(), addr);
+    });
+}

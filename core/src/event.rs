@@ -1,0 +1,60 @@
+//! What a session tells its caller.
+
+use crate::{SeqNo, StreamEpoch, StreamId};
+
+/// Something the application may want to know. Events are states, not a log: two changes of the
+/// same thing before a poll come as one, so that no event can be lost in bounded memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The handshake is done; data flows.
+    Established,
+    /// An outgoing stream got its epoch; its messages are named (channel, epoch, seq) from here on.
+    StreamOpened {
+        /// The stream.
+        stream: StreamId,
+        /// Its epoch.
+        epoch: StreamEpoch,
+    },
+    /// Everything below `next` arrived at the peer (streams that are not durable).
+    Acknowledged {
+        /// The stream.
+        stream: StreamId,
+        /// The first message that has not arrived.
+        next: SeqNo,
+    },
+    /// Everything below `next` is stored by the peer; the journal let go of it.
+    Committed {
+        /// The stream.
+        stream: StreamId,
+        /// The first message that is not stored.
+        next: SeqNo,
+    },
+    /// There is room again after [`crate::SendError::Full`].
+    QueueFreed,
+    /// The peer lost its state or left; the session is being opened again by itself.
+    PeerRestarted,
+    /// The peer, or the application here, closed the session for good.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The application here asked for it.
+    Local,
+    /// The peer's application is done.
+    Done,
+    /// The peer goes away and will come back; a device opens the session again by itself.
+    GoingAway,
+    /// The peer refused this device.
+    Refused,
+    /// The peer speaks no version that we speak.
+    Version,
+    /// A newer session of the same device took over.
+    Superseded,
+}

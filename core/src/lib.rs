@@ -1,0 +1,38 @@
+//! Reliable, ordered, exactly-once messages over datagrams, for devices and gateways.
+//!
+//! No standard library, no allocation, no unsafe code, no clock, no socket: the caller moves bytes
+//! and tells the time. [`Session`] is one peer; its documentation is the contract. Memory is the
+//! caller's: [`Small`], [`Medium`] and [`Large`] are presets of 2, 8 and 32 KiB a session.
+//!
+//! Features: `typed` (messages as serde types, by postcard).
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod channel;
+mod config;
+mod error;
+mod event;
+mod id;
+mod journal;
+mod memory;
+mod recovery;
+mod seal;
+mod seq;
+mod session;
+mod stats;
+pub mod stream;
+mod time;
+#[cfg(feature = "typed")]
+mod typed;
+pub mod wire;
+
+pub use config::{ChannelConfig, Config, Delivery, Identity};
+pub use error::{BufferTooSmall, ConfigError, DecodeError, SendError};
+pub use event::{CloseReason, Event};
+pub use id::{ChannelId, ConnectionId, DeviceId, PathId, SchemaId, StreamEpoch, StreamId};
+pub use memory::{Inline, Large, Medium, Memory, Parts, Small};
+pub use seq::{PacketNumber, SeqNo};
+pub use session::{Admission, Message, MessageId, Received, Session, StreamAdmission, Transmit};
+pub use stats::{Dropped, Stats};
+pub use time::{Duration, Instant};
+pub use wire::{Hello, OfferedStream, Route, refuse, reset, route};

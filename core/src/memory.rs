@@ -1,0 +1,164 @@
+//! A session's memory: the caller's, of a size chosen at compile time, seen by the protocol as slices.
+
+use crate::channel::outbox::{Carried, OutMessage};
+use crate::channel::reorder::Slot;
+use crate::channel::streams::{ReceiveStream, SendStream};
+use crate::journal::{Block, NONE};
+use crate::recovery::sent_packets::SentPacket;
+
+/// The slices that a session works in.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    pub(crate) send: &'a mut [SendStream],
+    pub(crate) receive: &'a mut [ReceiveStream],
+    pub(crate) messages: &'a mut [OutMessage],
+    pub(crate) blocks: &'a mut [Block],
+    pub(crate) packets: &'a mut [SentPacket],
+    pub(crate) carried: &'a mut [Carried],
+    pub(crate) index: &'a mut [u16],
+    pub(crate) slots: &'a mut [Slot],
+    pub(crate) slot_bytes: &'a mut [u8],
+}
+
+/// Where a session's queues live: inline in a device, lent by a pool on a gateway. The protocol's
+/// code is the same for all of them, and compiled once.
+pub trait Memory {
+    /// The same memory at every call.
+    fn parts(&mut self) -> Parts<'_>;
+}
+
+impl<M: Memory + ?Sized> Memory for &mut M {
+    fn parts(&mut self) -> Parts<'_> {
+        (**self).parts()
+    }
+}
+
+/// Memory inline in its owner.
+///
+/// `SEND`, `RECEIVE`: streams in each direction (`RECEIVE` at most 32). `MESSAGES`, `BLOCKS`: the
+/// outbox, in messages and in blocks of 30 payload bytes. `PACKETS`, `CARRIED`: packets in flight
+/// and the messages in them. `INDEX`: reorder window of a stream times `RECEIVE`. `SLOTS`,
+/// `SLOT_BYTES`: messages that came early; `SLOT_BYTES / SLOTS` is the longest message received.
+#[derive(Debug)]
+pub struct Inline<
+    const SEND: usize,
+    const RECEIVE: usize,
+    const MESSAGES: usize,
+    const BLOCKS: usize,
+    const PACKETS: usize,
+    const CARRIED: usize,
+    const INDEX: usize,
+    const SLOTS: usize,
+    const SLOT_BYTES: usize,
+> {
+    send: [SendStream; SEND],
+    receive: [ReceiveStream; RECEIVE],
+    messages: [OutMessage; MESSAGES],
+    blocks: [Block; BLOCKS],
+    packets: [SentPacket; PACKETS],
+    carried: [Carried; CARRIED],
+    index: [u16; INDEX],
+    slots: [Slot; SLOTS],
+    slot_bytes: [u8; SLOT_BYTES],
+}
+
+/// About 2 KiB a session: 16 messages and 480 payload bytes kept.
+pub type Small = Inline<2, 1, 16, 16, 8, 16, 8, 2, 128>;
+/// About 8 KiB a session: 64 messages and 2,880 payload bytes kept.
+pub type Medium = Inline<4, 4, 64, 96, 24, 96, 64, 8, 1024>;
+/// About 32 KiB a session: 192 messages and 11,520 payload bytes kept.
+pub type Large = Inline<8, 8, 192, 384, 64, 384, 512, 32, 8192>;
+
+impl<
+    const SEND: usize,
+    const RECEIVE: usize,
+    const MESSAGES: usize,
+    const BLOCKS: usize,
+    const PACKETS: usize,
+    const CARRIED: usize,
+    const INDEX: usize,
+    const SLOTS: usize,
+    const SLOT_BYTES: usize,
+> Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES>
+{
+    /// Empty memory; `const`, so that it can stand in a `static`.
+    #[must_use]
+    pub const fn new() -> Self {
+        const {
+            assert!(RECEIVE <= 32, "at most 32 received streams");
+            assert!(PACKETS >= 4, "recovery needs four packets in flight");
+            assert!(CARRIED >= PACKETS, "a packet carries at least one message");
+            assert!(RECEIVE == 0 || INDEX % RECEIVE == 0, "every stream has the same reorder window");
+            assert!(MESSAGES < NONE as usize && BLOCKS < NONE as usize && SLOTS < NONE as usize);
+        }
+        Self {
+            send: [SendStream::EMPTY; SEND],
+            receive: [ReceiveStream::EMPTY; RECEIVE],
+            messages: [OutMessage::EMPTY; MESSAGES],
+            blocks: [Block::EMPTY; BLOCKS],
+            packets: [SentPacket::EMPTY; PACKETS],
+            carried: [Carried::EMPTY; CARRIED],
+            index: [NONE; INDEX],
+            slots: [Slot::EMPTY; SLOTS],
+            slot_bytes: [0; SLOT_BYTES],
+        }
+    }
+}
+
+impl<
+    const SEND: usize,
+    const RECEIVE: usize,
+    const MESSAGES: usize,
+    const BLOCKS: usize,
+    const PACKETS: usize,
+    const CARRIED: usize,
+    const INDEX: usize,
+    const SLOTS: usize,
+    const SLOT_BYTES: usize,
+> Default for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<
+    const SEND: usize,
+    const RECEIVE: usize,
+    const MESSAGES: usize,
+    const BLOCKS: usize,
+    const PACKETS: usize,
+    const CARRIED: usize,
+    const INDEX: usize,
+    const SLOTS: usize,
+    const SLOT_BYTES: usize,
+> Memory for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES>
+{
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            send: &mut self.send,
+            receive: &mut self.receive,
+            messages: &mut self.messages,
+            blocks: &mut self.blocks,
+            packets: &mut self.packets,
+            carried: &mut self.carried,
+            index: &mut self.index,
+            slots: &mut self.slots,
+            slot_bytes: &mut self.slot_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Session;
+
+    // The presets are a contract: a change of these bounds is a change of the documentation.
+    #[test]
+    fn a_session_fits_its_preset() {
+        assert!(size_of::<Session<Small>>() <= 2_560, "{}", size_of::<Session<Small>>());
+        assert!(size_of::<Session<Medium>>() <= 9 * 1024, "{}", size_of::<Session<Medium>>());
+        assert!(size_of::<Session<Large>>() <= 34 * 1024, "{}", size_of::<Session<Large>>());
+    }
+}

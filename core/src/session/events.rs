@@ -1,0 +1,99 @@
+//! The application's side: accepting messages, storing, closing, and what it is told.
+
+use super::MessageId;
+use super::state::{Engine, Phase, State};
+use crate::{ChannelId, CloseReason, Event, SendError, SeqNo, StreamId};
+
+impl State {
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        if self.phase == Phase::Established {
+            self.close_due = Some(reason);
+        }
+        self.phase = Phase::Closed;
+        self.hello = super::handshake::HelloState::idle();
+        self.pending.closed = Some(CloseReason::Local);
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn send(&mut self, channel: ChannelId, payload: &[u8]) -> Result<MessageId, SendError> {
+        if self.st.phase == Phase::Closed {
+            return Err(SendError::Closed);
+        }
+        let max = self.st.max_message();
+        if payload.len() > max {
+            return Err(SendError::TooLong { max });
+        }
+        let id = channel.live();
+        let mut outbox = self.outbox();
+        let stream = outbox.streams.iter().position(|stream| stream.id == id).ok_or(SendError::UnknownChannel)?;
+        let seq = outbox.push(stream as u8, payload);
+        if seq == Err(SendError::Full) {
+            self.st.was_full = true;
+        }
+        Ok(MessageId { stream: id, seq: seq? })
+    }
+
+    /// Something left the outbox.
+    pub(super) fn note_room(&mut self) {
+        if core::mem::take(&mut self.st.was_full) {
+            self.st.pending.queue_freed = true;
+        }
+    }
+
+    pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
+        if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id)
+            && stream.durable
+            && next > stream.committed
+        {
+            // What was not handed on cannot be stored.
+            stream.committed = next.min(stream.next);
+            stream.commit_due = true;
+        }
+        self.grant_credit();
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        let pending = &mut self.st.pending;
+        if core::mem::take(&mut pending.peer_restarted) {
+            return Some(Event::PeerRestarted);
+        }
+        if core::mem::take(&mut pending.established) {
+            return Some(Event::Established);
+        }
+        if let Some(event) = self.poll_stream_event() {
+            return Some(event);
+        }
+        let pending = &mut self.st.pending;
+        if core::mem::take(&mut pending.queue_freed) {
+            return Some(Event::QueueFreed);
+        }
+        pending.closed.take().map(|reason| Event::Closed { reason })
+    }
+
+    fn poll_stream_event(&mut self) -> Option<Event> {
+        let outbox = self.outbox();
+        for at in 0..outbox.streams.len() {
+            let stream = *outbox.streams.get(at)?;
+            let next = outbox.floor(&stream);
+            let place = outbox.streams.get_mut(at)?;
+            if core::mem::take(&mut place.opened)
+                && let Some(epoch) = stream.epoch
+            {
+                return Some(Event::StreamOpened { stream: stream.id, epoch });
+            }
+            if next > stream.reported && stream.epoch.is_some() {
+                place.reported = next;
+                return Some(if stream.durable {
+                    Event::Committed { stream: stream.id, next }
+                } else {
+                    Event::Acknowledged { stream: stream.id, next }
+                });
+            }
+        }
+        None
+    }
+}

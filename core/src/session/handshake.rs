@@ -1,0 +1,260 @@
+//! Opening a session: HELLO and its retries at the device, ACCEPT at the gateway, RESET and REFUSE.
+
+use super::state::{Engine, Phase, Recovery, State};
+use crate::channel::reorder::ReorderState;
+use crate::channel::streams::ReceiveStream;
+use crate::recovery::pto;
+use crate::seal::{Direction, PlainKeys};
+use crate::wire::{
+    Accept, AcceptFields, AcceptedStream, HelloFields, OfferedStream, Refuse, RefuseCode, Reset, emit_accept,
+    emit_hello,
+};
+use crate::{CloseReason, Delivery, Duration, Instant, SeqNo, StreamEpoch, StreamId};
+
+/// Where a stream of a device begins in a new session: what the gateway's storage says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamAdmission {
+    /// The stream.
+    pub id: StreamId,
+    /// Its epoch, allocated durably.
+    pub epoch: StreamEpoch,
+    /// Everything below is stored, or not waited for. At least the stream's base.
+    pub next: SeqNo,
+}
+
+/// The gateway's answer to a HELLO.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission<'a> {
+    /// One for each stream of the HELLO.
+    pub streams: &'a [StreamAdmission],
+}
+
+/// The device's attempts to open a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HelloState {
+    /// The nonce of the HELLO that waits for an answer.
+    pub(super) nonce: Option<u64>,
+    /// When to send it, again.
+    at: Instant,
+    tries: u8,
+}
+
+impl HelloState {
+    pub(super) const fn idle() -> Self {
+        Self { nonce: None, at: Instant::ZERO, tries: 0 }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.nonce.map(|_| self.at)
+    }
+}
+
+impl State {
+    /// Opens a session, beside the one that is there, if any.
+    pub(super) fn begin_hello(&mut self) {
+        if self.hello.nonce.is_none() {
+            self.hello = HelloState { nonce: Some(self.draw()), at: self.now, tries: 0 };
+        }
+    }
+
+    /// The gateway went away and said so: opens anew after a moment, so that a fleet does not
+    /// return in one instant.
+    pub(super) fn reopen_later(&mut self) {
+        self.phase = Phase::Opening;
+        self.pending.peer_restarted = true;
+        self.begin_hello();
+        let moment = self.config.initial_rtt.as_micros();
+        let jitter = (moment >> 8).saturating_mul(self.draw() & 0xff);
+        self.hello.at = self.now + Duration::from_micros(jitter);
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.hello.at = self.now;
+        self.hello.tries = 0;
+        self.recovery.pto_count = 0;
+        self.patience.tries = 0;
+        if self.phase == Phase::Established && (self.recovery.in_flight > 0 || self.patience.waiting) {
+            self.recovery.probe_due = true;
+        }
+    }
+
+    pub(super) fn repeat_accept(&mut self, path: crate::PathId) {
+        self.accept_due = true;
+        if self.phase == Phase::Opening {
+            self.path = path;
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// HELLO, if its time has come.
+    pub(super) fn transmit_hello(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let (nonce, identity) = (self.st.hello.nonce?, self.st.identity?);
+        if self.st.hello.at > self.st.now {
+            return None;
+        }
+        let fields = HelloFields {
+            device: identity.device,
+            nonce,
+            boot_epoch: identity.boot_epoch,
+            reply_cid: self.st.local_cid,
+            limits: self.st.limits(),
+        };
+        let outbox = self.outbox();
+        let offered = outbox.streams.iter().map(|stream| OfferedStream {
+            id: stream.id,
+            delivery: stream.delivery,
+            durable: stream.durable,
+            schema: stream.schema,
+            epoch: stream.epoch,
+            // Without a journal, what was sent is in doubt and not sent again.
+            base: if stream.durable {
+                outbox.floor(stream)
+            } else {
+                outbox.message(stream.unsent).map_or(stream.next, |message| message.seq)
+            },
+            next: stream.next,
+        });
+        let len = emit_hello(&fields, offered, buf).ok()?;
+        let random = self.st.draw() as u8;
+        let period = pto::period(&crate::recovery::rtt::Rtt::new(self.st.config.initial_rtt), Duration::ZERO);
+        let wait = pto::backoff(period, self.st.hello.tries, self.st.config.max_backoff, random);
+        self.st.hello.at = self.st.now + wait;
+        self.st.hello.tries = self.st.hello.tries.saturating_add(1);
+        Some(len)
+    }
+
+    /// ACCEPT, first or repeated.
+    pub(super) fn transmit_accept(&mut self, buf: &mut [u8]) -> Option<usize> {
+        if !core::mem::take(&mut self.st.accept_due) {
+            return None;
+        }
+        let fields = AcceptFields {
+            echo: self.st.keys.device,
+            nonce: self.st.keys.gateway,
+            cid: self.st.local_cid,
+            limits: self.st.limits(),
+        };
+        let receive = self.mem.receive.get(..usize::from(self.st.receive_len)).unwrap_or(&[]);
+        let accepted = receive.iter().map(|stream| AcceptedStream {
+            id: stream.id,
+            epoch: stream.epoch,
+            next: if stream.durable { stream.committed } else { stream.next },
+            credit: stream.credit,
+        });
+        let send = self.mem.send.get(..usize::from(self.st.send_len)).unwrap_or(&[]);
+        let offered = send.iter().map(|stream| OfferedStream {
+            id: stream.id,
+            delivery: stream.delivery,
+            durable: stream.durable,
+            schema: stream.schema,
+            epoch: stream.epoch,
+            base: SeqNo::ZERO,
+            next: stream.next,
+        });
+        emit_accept(&fields, accepted, offered, buf).ok()
+    }
+
+    /// ACCEPT arrived. Says whether it was for us and whole.
+    pub(super) fn on_accept(&mut self, accept: &Accept<'_>) -> bool {
+        if self.st.hello.nonce != Some(accept.echo()) {
+            self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
+            return false;
+        }
+        if !self.accept_is_valid(accept) {
+            self.st.stats.rx_dropped.malformed = self.st.stats.rx_dropped.malformed.wrapping_add(1);
+            return false;
+        }
+        if self.st.keys != PlainKeys::default() {
+            self.st.stats.reconnects = self.st.stats.reconnects.wrapping_add(1);
+        }
+        self.st.hello = HelloState::idle();
+        self.st.keys = PlainKeys { device: accept.echo(), gateway: accept.nonce() };
+        self.st.remote_cid = accept.cid();
+        self.st.peer = accept.limits();
+        self.st.recovery = Recovery::new(&self.st.config);
+        self.st.patience.tries = 0;
+        for accepted in accept.streams() {
+            self.resume(accepted);
+        }
+        self.st.reorder = ReorderState::new(self.mem.slots, self.mem.index);
+        self.st.receive_len = 0;
+        for (place, offered) in self.mem.receive.iter_mut().zip(accept.offered()) {
+            let Some(epoch) = offered.epoch else { continue };
+            *place = ReceiveStream {
+                id: offered.id,
+                delivery: offered.delivery,
+                durable: offered.durable,
+                schema: offered.schema,
+                epoch,
+                next: offered.base,
+                committed: offered.base,
+                credit_due: offered.delivery != Delivery::BestEffort,
+                ..ReceiveStream::EMPTY
+            };
+            self.st.receive_len += 1;
+        }
+        self.st.phase = Phase::Established;
+        self.st.pending.established = true;
+        // The gateway sends nothing before it has heard us under this session.
+        self.st.ping_due = true;
+        true
+    }
+
+    fn accept_is_valid(&self, accept: &Accept<'_>) -> bool {
+        let own = self.mem.send.get(..usize::from(self.st.send_len)).unwrap_or(&[]);
+        let known = |accepted: AcceptedStream| {
+            own.iter().any(|stream| stream.id == accepted.id && accepted.next <= stream.next)
+        };
+        accept.streams().count() == own.len()
+            && accept.streams().all(known)
+            && accept.offered().count() <= self.mem.receive.len()
+    }
+
+    /// A stream goes on where the gateway's storage ends.
+    fn resume(&mut self, accepted: AcceptedStream) {
+        let Some(at) = self.mem.send.iter().position(|stream| stream.id == accepted.id) else { return };
+        let below = self.outbox().restart(at as u8, accepted.next);
+        let Some(stream) = self.mem.send.get_mut(at) else { return };
+        if stream.epoch != Some(accepted.epoch) {
+            stream.epoch = Some(accepted.epoch);
+            stream.opened = true;
+        }
+        stream.credit = accepted.credit;
+        if !stream.durable {
+            self.st.stats.in_doubt = self.st.stats.in_doubt.wrapping_add(below);
+        }
+        self.note_room();
+    }
+
+    /// A RESET that quotes one of our last packets: the gateway does not know the session. It may
+    /// be forged, so the session stays until a new one is accepted.
+    pub(super) fn on_reset(&mut self, reset: &Reset) {
+        let ours = self.st.phase == Phase::Established && self.st.trailers.contains(&reset.cause_tag);
+        if self.st.outgoing != Direction::ToGateway || !ours {
+            self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
+            return;
+        }
+        if self.st.hello.nonce.is_none() {
+            self.st.pending.peer_restarted = true;
+            self.st.begin_hello();
+        }
+    }
+
+    /// REFUSE: the gateway will not have us.
+    pub(super) fn on_refuse(&mut self, refuse: &Refuse) {
+        if self.st.hello.nonce != Some(refuse.echo) {
+            self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
+            return;
+        }
+        let reason = match refuse.code {
+            RefuseCode::Refused => CloseReason::Refused,
+            RefuseCode::Version => CloseReason::Version,
+            // Busy: the next try is due by backoff anyway.
+            RefuseCode::Busy => return,
+        };
+        self.st.hello = HelloState::idle();
+        self.st.phase = Phase::Closed;
+        self.st.pending.closed = Some(reason);
+    }
+}

@@ -1,0 +1,207 @@
+//! One session: puts the parts together and routes between them. Knows no socket and no clock.
+//!
+//! ```text
+//! handle_datagram -> receive.rs -> frames -> recovery (ACK), outbox (COMMIT, CREDIT), Received (DATA)
+//! poll_transmit   -> transmit.rs <- outbox, reorder, recovery
+//! handle_timeout  -> timers.rs
+//! ```
+
+mod events;
+mod handshake;
+mod receive;
+mod received;
+mod recover;
+mod state;
+mod timers;
+mod transmit;
+
+pub use handshake::{Admission, StreamAdmission};
+pub use received::{Message, Received};
+pub use transmit::Transmit;
+
+use crate::memory::Memory;
+use crate::wire::Hello;
+use crate::{
+    ChannelConfig, ChannelId, CloseReason, Config, ConfigError, ConnectionId, Event, Identity, Instant, PathId,
+    SendError, SeqNo, Stats, StreamEpoch, StreamId,
+};
+use state::{Engine, Phase, State};
+
+/// Names an accepted message within this session's device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageId {
+    /// The stream.
+    pub stream: StreamId,
+    /// Its number in the stream.
+    pub seq: SeqNo,
+}
+
+/// One peer. The same code at the device and at the gateway.
+///
+/// After every input (`handle_datagram`, `handle_timeout`, `send`, `commit`, ..): `poll_transmit`
+/// until `None`, `poll_event` until `None`, then arm `poll_timeout`. Extra calls are no-ops.
+#[derive(Debug)]
+pub struct Session<M> {
+    state: State,
+    memory: M,
+}
+
+impl<M: Memory> Session<M> {
+    /// A device's session. It opens itself, and again whenever the gateway lost it. `random`: 32
+    /// fresh random bytes, for nonces and jitter.
+    ///
+    /// # Errors
+    /// When the configuration does not fit the memory or the datagram.
+    pub fn connect(
+        config: &Config,
+        identity: Identity,
+        channels: &[ChannelConfig],
+        random: [u8; 32],
+        mut memory: M,
+    ) -> Result<Self, ConfigError> {
+        let state = State::device(config, identity, channels, random, memory.parts())?;
+        Ok(Self { state, memory })
+    }
+
+    /// A gateway's session, in answer to a HELLO. `local_cid` is what the device puts into its
+    /// packets; `channels` are those that the gateway sends on.
+    ///
+    /// # Errors
+    /// When the streams do not fit the memory, or the admission does not name them all.
+    #[allow(clippy::too_many_arguments)]
+    pub fn accept(
+        config: &Config,
+        hello: &Hello<'_>,
+        admission: &Admission<'_>,
+        local_cid: ConnectionId,
+        channels: &[ChannelConfig],
+        random: [u8; 32],
+        mut memory: M,
+        now: Instant,
+        path: PathId,
+    ) -> Result<Self, ConfigError> {
+        let mut state = State::gateway(config, hello, admission, local_cid, channels, random, memory.parts())?;
+        state.now = now;
+        state.path = path;
+        Ok(Self { state, memory })
+    }
+
+    fn engine(&mut self) -> Engine<'_> {
+        Engine { st: &mut self.state, mem: self.memory.parts() }
+    }
+
+    /// Takes a datagram in. Never fails on what a peer sent: bad bytes are counted by reason. What
+    /// is not taken from the answer waits in the reorder buffer, or its packet is not acknowledged.
+    pub fn handle_datagram<'a>(&'a mut self, now: Instant, path: PathId, datagram: &'a mut [u8]) -> Received<'a> {
+        let engine = self.engine();
+        engine.st.advance_clock(now);
+        engine.handle_datagram(path, datagram)
+    }
+
+    /// Messages that waited in the reorder buffer because nobody took them.
+    pub fn poll_received(&mut self, now: Instant) -> Received<'_> {
+        let engine = self.engine();
+        engine.st.advance_clock(now);
+        Received::waiting(engine)
+    }
+
+    /// Something that `poll_timeout` named came due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let mut engine = self.engine();
+        engine.st.advance_clock(now);
+        engine.handle_timeout();
+    }
+
+    /// The next datagram to send, written to the front of `buf`, which holds `max_datagram` bytes
+    /// or more; a shorter one limits the datagrams.
+    pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let mut engine = self.engine();
+        engine.st.advance_clock(now);
+        engine.poll_transmit(buf)
+    }
+
+    /// When to call `handle_timeout`; `None` means that only input can wake the session.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.state.poll_timeout()
+    }
+
+    /// What the application may want to know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.engine().poll_event()
+    }
+
+    /// Accepts a message for sending.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing was accepted then.
+    pub fn send(&mut self, now: Instant, channel: ChannelId, payload: &[u8]) -> Result<MessageId, SendError> {
+        let mut engine = self.engine();
+        engine.st.advance_clock(now);
+        engine.send(channel, payload)
+    }
+
+    /// Everything of the peer's stream below `next` is stored: tells the peer.
+    pub fn commit(&mut self, now: Instant, stream: StreamId, next: SeqNo) {
+        let mut engine = self.engine();
+        engine.st.advance_clock(now);
+        engine.commit(stream, next);
+    }
+
+    /// Ends the session. `poll_transmit` gives one more packet that says so to the peer.
+    pub fn close(&mut self, now: Instant, reason: CloseReason) {
+        self.state.advance_clock(now);
+        self.state.close(reason);
+    }
+
+    /// The network is back, or the application thinks that now is a good time: forgets all backoff.
+    pub fn wake(&mut self, now: Instant) {
+        self.state.advance_clock(now);
+        self.state.wake();
+    }
+
+    /// The gateway got the same HELLO once more: answers again.
+    pub fn repeat_accept(&mut self, now: Instant, path: PathId) {
+        self.state.advance_clock(now);
+        self.state.repeat_accept(path);
+    }
+
+    /// Whether data can flow: at a gateway, whether the device was heard under this session.
+    pub fn is_established(&self) -> bool {
+        self.state.phase == Phase::Established
+    }
+
+    /// Whether the session ended for good and has nothing left to send.
+    pub fn is_closed(&self) -> bool {
+        self.state.phase == Phase::Closed && self.state.close_due.is_none()
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.state.stats
+    }
+
+    /// The epoch of an outgoing channel's live stream; `None` before the first contact.
+    pub fn epoch(&mut self, channel: ChannelId) -> Option<StreamEpoch> {
+        self.engine().mem.send.iter().find(|stream| stream.id == channel.live())?.epoch
+    }
+
+    /// Messages accepted and not let go: not yet acknowledged, on durable streams not committed.
+    pub fn queued(&self) -> usize {
+        usize::from(self.state.outbox.used)
+    }
+
+    /// The longest message that can be sent now, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.state.max_message()
+    }
+
+    /// The connection id in packets to us.
+    pub fn local_cid(&self) -> ConnectionId {
+        self.state.local_cid
+    }
+
+    /// The nonce of the HELLO that opened this session.
+    pub fn hello_nonce(&self) -> u64 {
+        self.state.keys.device
+    }
+}

@@ -1,0 +1,194 @@
+//! A datagram comes in: checked, opened, its control frames obeyed; its messages are left to [`Received`].
+
+use super::received::{Arrival, Received};
+use super::state::{Engine, Phase};
+use crate::recovery::received::Seen;
+use crate::seal::TRAILER;
+use crate::wire::{Accept, Frame, Frames, LongHeader, LongType, Refuse, Reset, ShortHeader, is_intact};
+use crate::{CloseReason, DecodeError, Dropped, PacketNumber, PathId, SeqNo, StreamId};
+
+/// What a packet holds, found by reading it once.
+#[derive(Clone, Copy, Default)]
+struct Contents {
+    eliciting: bool,
+    control: bool,
+    data: bool,
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn handle_datagram(mut self, path: PathId, datagram: &'a mut [u8]) -> Received<'a> {
+        let stats = &mut self.st.stats;
+        stats.rx_datagrams = stats.rx_datagrams.wrapping_add(1);
+        stats.rx_bytes = stats.rx_bytes.wrapping_add(datagram.len() as u64);
+        let datagram: &'a [u8] = datagram;
+        if datagram.len() > usize::from(self.st.config.max_datagram) {
+            return self.refuse(|dropped| &mut dropped.oversized);
+        }
+        match datagram.first() {
+            None => self.refuse(|dropped| &mut dropped.truncated),
+            Some(first) if first & 0x80 != 0 => {
+                self.handle_long(path, datagram);
+                Received::nothing(self)
+            }
+            Some(_) => self.handle_short(path, datagram),
+        }
+    }
+
+    fn drop_for(&mut self, reason: fn(&mut Dropped) -> &mut u32) {
+        let count = reason(&mut self.st.stats.rx_dropped);
+        *count = count.wrapping_add(1);
+    }
+
+    fn refuse(mut self, reason: fn(&mut Dropped) -> &mut u32) -> Received<'a> {
+        self.drop_for(reason);
+        Received::nothing(self)
+    }
+
+    fn handle_long(&mut self, path: PathId, datagram: &[u8]) {
+        let kind = match LongHeader::parse(datagram) {
+            Ok((header, _)) => header.kind,
+            Err(DecodeError::Truncated) => return self.drop_for(|dropped| &mut dropped.truncated),
+            Err(_) if is_intact(datagram) => return self.drop_for(|dropped| &mut dropped.malformed),
+            Err(_) => return self.drop_for(|dropped| &mut dropped.unauthentic),
+        };
+        if !is_intact(datagram) {
+            return self.drop_for(|dropped| &mut dropped.unauthentic);
+        }
+        if self.st.identity.is_none() || self.st.phase == Phase::Closed {
+            // Only devices are answered; a gateway's HELLOs are routed before they reach a session.
+            return self.drop_for(|dropped| &mut dropped.unexpected);
+        }
+        let done = match kind {
+            LongType::Accept => Accept::parse(datagram).map(|accept| {
+                if self.on_accept(&accept) {
+                    self.st.path = path;
+                }
+            }),
+            LongType::Reset => Reset::parse(datagram).map(|reset| self.on_reset(&reset)),
+            LongType::Refuse => Refuse::parse(datagram).map(|refuse| self.on_refuse(&refuse)),
+            _ => return self.drop_for(|dropped| &mut dropped.unexpected),
+        };
+        match done {
+            Ok(()) => {}
+            Err(DecodeError::Version) => self.drop_for(|dropped| &mut dropped.version),
+            Err(_) => self.drop_for(|dropped| &mut dropped.malformed),
+        }
+    }
+
+    fn handle_short(mut self, path: PathId, datagram: &'a [u8]) -> Received<'a> {
+        let (header, header_len) = match ShortHeader::parse(datagram) {
+            Ok(parsed) => parsed,
+            Err(DecodeError::Truncated) => return self.refuse(|dropped| &mut dropped.truncated),
+            Err(_) => return self.refuse(|dropped| &mut dropped.malformed),
+        };
+        let Some((packet, trailer)) = datagram.split_last_chunk::<TRAILER>() else {
+            return self.refuse(|dropped| &mut dropped.truncated);
+        };
+        // A packet without a frame says nothing; every frame has a byte at least.
+        let Some(payload) = packet.get(header_len..).filter(|payload| !payload.is_empty()) else {
+            return self.refuse(|dropped| &mut dropped.truncated);
+        };
+        let opening_device = self.st.identity.is_some() && self.st.phase == Phase::Opening;
+        if opening_device || self.st.phase == Phase::Closed {
+            return self.refuse(|dropped| &mut dropped.unexpected);
+        }
+        let pn = header.packet_number(self.st.recovery.received.largest());
+        let expected = self.st.keys.trailer(self.st.outgoing.reverse(), pn, packet);
+        if header.cid != self.st.local_cid || header.key_phase || *trailer != expected {
+            return self.refuse(|dropped| &mut dropped.unauthentic);
+        }
+        match self.st.recovery.received.check(pn) {
+            Seen::New => {}
+            Seen::Replayed => {
+                self.st.recovery.ack.on_duplicate(self.st.now);
+                return self.refuse(|dropped| &mut dropped.replayed);
+            }
+            Seen::TooOld => return self.refuse(|dropped| &mut dropped.too_old),
+        }
+        let Some(contents) = survey(payload) else { return self.refuse(|dropped| &mut dropped.malformed) };
+        let arrival = self.note_arrival(pn, path, contents);
+        if contents.control {
+            for frame in Frames::new(payload).flatten() {
+                self.handle_frame(frame);
+            }
+        }
+        Received::packet(self, if contents.data { payload } else { &[] }, arrival)
+    }
+
+    /// The packet is authentic and new.
+    fn note_arrival(&mut self, pn: PacketNumber, path: PathId, contents: Contents) -> Arrival {
+        let st = &mut *self.st;
+        let before = st.recovery.received.largest();
+        st.recovery.received.see(pn);
+        let is_largest = before < Some(pn);
+        let in_order = before.map_or(PacketNumber::new(0), PacketNumber::next) == pn;
+        if is_largest {
+            // RFC 9146 section 6: only the newest packet moves the path.
+            st.path = path;
+        }
+        st.patience.since = st.now;
+        st.patience.tries = 0;
+        if st.phase == Phase::Opening {
+            st.phase = Phase::Established;
+            st.pending.established = true;
+        }
+        Arrival { pn, is_largest, in_order, eliciting: contents.eliciting }
+    }
+
+    fn handle_frame(&mut self, frame: Frame<'_>) {
+        match frame {
+            Frame::Ack(ack) => self.on_ack(&ack),
+            Frame::Credit { stream, limit } => {
+                if let Some(stream) = self.send_stream(stream) {
+                    stream.credit = stream.credit.max(limit);
+                }
+            }
+            Frame::Commit(commit) => self.on_commit(commit.stream, commit.next),
+            Frame::Close { reason } => self.on_close(reason),
+            // A NAK is a hint; acknowledgements already tell what was lost.
+            Frame::Nak(_) | Frame::Padding | Frame::Ping | Frame::Data(_) => {}
+        }
+    }
+
+    fn send_stream(&mut self, id: StreamId) -> Option<&mut crate::channel::streams::SendStream> {
+        self.outbox().streams.iter_mut().find(|stream| stream.id == id)
+    }
+
+    fn on_commit(&mut self, id: StreamId, next: SeqNo) {
+        let outbox = &mut self.outbox();
+        let known = outbox.streams.iter().position(|stream| {
+            stream.id == id && stream.durable && next <= stream.next
+        });
+        let Some(at) = known else {
+            return self.drop_for(|dropped| &mut dropped.malformed);
+        };
+        outbox.on_committed(at as u8, next);
+        self.note_room();
+    }
+
+    fn on_close(&mut self, reason: CloseReason) {
+        if self.st.identity.is_some() && reason == CloseReason::GoingAway {
+            self.st.reopen_later();
+        } else {
+            self.st.phase = Phase::Closed;
+            self.st.pending.closed = Some(reason);
+        }
+    }
+}
+
+/// Reads every frame once; `None` when one of them is not what the protocol allows.
+fn survey(payload: &[u8]) -> Option<Contents> {
+    let mut contents = Contents::default();
+    for frame in Frames::new(payload) {
+        let frame = frame.ok()?;
+        contents.eliciting |= frame.is_ack_eliciting();
+        match frame {
+            // This version sends whole messages only; part of one must not pass for one.
+            Frame::Data(data) if data.fragment.is_some() => return None,
+            Frame::Data(_) => contents.data = true,
+            Frame::Padding | Frame::Ping => {}
+            _ => contents.control = true,
+        }
+    }
+    Some(contents)
+}

@@ -1,0 +1,189 @@
+//! Acknowledgements and losses: from packets to the messages that they carried.
+
+use super::state::{Engine, State};
+use crate::recovery::congestion::Congestion;
+use crate::recovery::sent_packets::{Fate, SentPacket};
+use crate::recovery::{loss, pto};
+use crate::wire::Ack;
+use crate::{Delivery, Duration, Instant, PacketNumber};
+
+impl State {
+    pub(super) fn pto_period(&self) -> Duration {
+        pto::period(&self.recovery.rtt, self.peer.max_ack_delay)
+    }
+
+    /// When silence means that a probe is due.
+    pub(super) fn pto_deadline(&self) -> Option<Instant> {
+        (self.recovery.in_flight > 0).then(|| {
+            let recovery = &self.recovery;
+            let wait =
+                pto::backoff(self.pto_period(), recovery.pto_count, self.config.max_backoff, recovery.jitter);
+            recovery.last_eliciting + wait
+        })
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn on_ack(&mut self, ack: &Ack<'_>) {
+        if ack.largest >= self.st.recovery.next_pn {
+            // An acknowledgement of what was never sent.
+            self.st.stats.rx_dropped.malformed = self.st.stats.rx_dropped.malformed.wrapping_add(1);
+            return;
+        }
+        let mut news = false;
+        for range in ack.ranges() {
+            let mut at = self.sent().position(PacketNumber::new(*range.start()));
+            while let Some(packet) = self.sent().get(at).copied() {
+                if packet.pn.value() > *range.end() {
+                    break;
+                }
+                if packet.fate != Fate::Acked {
+                    news = true;
+                    self.on_packet_acked(at, &packet, ack);
+                }
+                at += 1;
+            }
+        }
+        let recovery = &mut self.st.recovery;
+        recovery.largest_acked = recovery.largest_acked.max(Some(ack.largest));
+        if news {
+            recovery.pto_count = 0;
+            self.detect_losses();
+            self.note_room();
+        }
+    }
+
+    fn on_packet_acked(&mut self, at: usize, packet: &SentPacket, ack: &Ack<'_>) {
+        let recovery = &mut self.st.recovery;
+        if packet.fate == Fate::InFlight {
+            recovery.in_flight = recovery.in_flight.saturating_sub(1);
+            recovery.congestion.on_acked(packet.time, packet.bytes, packet.limited);
+            if packet.pn == ack.largest {
+                let delay = ack.delay.min(self.st.peer.max_ack_delay);
+                recovery.rtt.sample(self.st.now.saturating_since(packet.time), delay);
+            }
+        } else {
+            self.st.stats.tx_spurious_losses = self.st.stats.tx_spurious_losses.wrapping_add(1);
+        }
+        recovery.ack.known_to_peer = recovery.ack.known_to_peer.max(packet.acknowledged);
+        if let Some(packet) = self.sent().get_mut(at) {
+            packet.fate = Fate::Acked;
+        }
+        for j in 0..packet.carried_len {
+            if let Some(carried) = self.sent().carried(packet, j) {
+                self.outbox().on_acked(carried);
+            }
+        }
+    }
+
+    /// Looks at every packet that something later overtook (RFC 9002 section 6.1).
+    pub(super) fn detect_losses(&mut self) {
+        let (now, wait) = (self.st.now, loss::delay(&self.st.recovery.rtt));
+        let largest = self.st.recovery.largest_acked;
+        let mut lost: Option<(Instant, Instant)> = None;
+        self.st.recovery.loss_time = None;
+        let mut at = 0;
+        while let Some(packet) = self.sent().get(at).copied() {
+            if Some(packet.pn) >= largest {
+                break;
+            }
+            if packet.fate == Fate::InFlight {
+                match loss::judge(packet.pn, packet.time, largest, now, wait) {
+                    loss::Verdict::Lost => {
+                        self.on_packet_lost(at);
+                        lost = Some((lost.map_or(packet.time, |(first, _)| first), packet.time));
+                    }
+                    loss::Verdict::Wait { until } => {
+                        let earliest = self.st.recovery.loss_time.map_or(until, |time| time.min(until));
+                        self.st.recovery.loss_time = Some(earliest);
+                    }
+                    loss::Verdict::Open => {}
+                }
+            }
+            at += 1;
+        }
+        if let Some((first, last)) = lost
+            && self.st.recovery.rtt.has_sample
+            && Congestion::is_persistent(first, last, self.st.pto_period())
+        {
+            self.st.recovery.congestion.on_persistent_congestion();
+        }
+        self.sent().prune(|_| false);
+    }
+
+    /// What was in the packet is due again.
+    pub(super) fn on_packet_lost(&mut self, at: usize) {
+        let now = self.st.now;
+        let Some(packet) = self.sent().get_mut(at).map(|packet| {
+            packet.fate = Fate::Lost;
+            *packet
+        }) else {
+            return;
+        };
+        self.st.stats.tx_packets_lost = self.st.stats.tx_packets_lost.wrapping_add(1);
+        let recovery = &mut self.st.recovery;
+        recovery.in_flight = recovery.in_flight.saturating_sub(1);
+        recovery.congestion.on_lost(packet.time, packet.bytes, now);
+        for j in 0..packet.carried_len {
+            if let Some(carried) = self.sent().carried(&packet, j) {
+                self.outbox().on_lost(carried);
+            }
+        }
+        // Control frames are said anew, as they are now, not as they were.
+        for stream in self.receive_streams() {
+            stream.commit_due |= packet.control.commit && stream.durable;
+            stream.credit_due |= packet.control.credit && stream.delivery != Delivery::BestEffort;
+        }
+        self.st.ping_due |= packet.control.ping;
+    }
+
+    /// The oldest packet in flight, if there is one: its place.
+    fn oldest_in_flight(&mut self) -> Option<usize> {
+        let sent = self.sent();
+        (0..sent.len()).find(|at| sent.get(*at).is_some_and(|packet| packet.fate == Fate::InFlight))
+    }
+
+    /// Makes room to send one more ack-eliciting packet. A packet so old that the peer could not
+    /// report it any more counts as lost.
+    pub(super) fn reserve_packet(&mut self) -> bool {
+        if let Some(at) = self.oldest_in_flight() {
+            let reach = u64::from(self.st.peer.ack_reach);
+            let next = self.st.recovery.next_pn.value();
+            let oldest = self.sent().get(at).map_or(next, |packet| packet.pn.value());
+            if next - oldest > reach {
+                self.on_packet_lost(at);
+            }
+        }
+        let mut sent = self.sent();
+        if sent.carried_room() == 0 {
+            sent.prune(|packet| packet.fate == Fate::Lost);
+        }
+        sent.reserve()
+    }
+
+    /// Nothing was heard for a probe timeout: asks again, with new data if there is any, else with
+    /// what the oldest packet carried (RFC 9002 section 6.2.4).
+    pub(super) fn on_probe_timeout(&mut self) {
+        let random = self.st.draw() as u8;
+        self.st.stats.tx_probes = self.st.stats.tx_probes.wrapping_add(1);
+        let recovery = &mut self.st.recovery;
+        recovery.jitter = random;
+        recovery.pto_count = recovery.pto_count.saturating_add(1);
+        recovery.probe_due = true;
+        let Some(at) = self.oldest_in_flight() else { return };
+        if !self.sent().reserve() {
+            // No place to remember a probe in: the oldest packet gives up its own.
+            self.on_packet_lost(at);
+            return;
+        }
+        if self.outbox().next_to_send().is_some() {
+            return;
+        }
+        let Some(packet) = self.sent().get(at).copied() else { return };
+        for j in 0..packet.carried_len {
+            if let Some(carried) = self.sent().carried(&packet, j) {
+                self.outbox().probe(carried);
+            }
+        }
+    }
+}

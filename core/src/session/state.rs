@@ -1,0 +1,338 @@
+//! All of a session but its queues, and how it begins.
+
+use super::handshake::{Admission, HelloState};
+use crate::channel::outbox::{Outbox, OutboxState};
+use crate::channel::reorder::{Reorder, ReorderState};
+use crate::channel::streams::{ReceiveStream, SendStream};
+use crate::journal::{RamJournal, RamState};
+use crate::memory::Parts;
+use crate::recovery::ack_policy::AckPolicy;
+use crate::recovery::congestion::Congestion;
+use crate::recovery::received::{ReceivedPackets, WINDOW};
+use crate::recovery::rtt::Rtt;
+use crate::recovery::sent_packets::{SentPackets, SentState};
+use crate::seal::{Direction, PlainKeys, TRAILER};
+use crate::wire::{DataHead, Hello, Limits, STREAMS_MAX};
+use crate::{
+    ChannelConfig, CloseReason, Config, ConfigError, ConnectionId, Delivery, Identity, Instant, PacketNumber, PathId,
+    SeqNo, Stats, StreamEpoch,
+};
+
+/// Where the session is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// A device that waits for ACCEPT; a gateway that waits for the first packet of the device.
+    Opening,
+    Established,
+    Closed,
+}
+
+/// What the application has not been told yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pending {
+    pub(super) established: bool,
+    pub(super) peer_restarted: bool,
+    pub(super) queue_freed: bool,
+    pub(super) closed: Option<CloseReason>,
+}
+
+/// Recovery of one session's packets: begun anew with every handshake.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recovery {
+    pub(super) received: ReceivedPackets,
+    pub(super) ack: AckPolicy,
+    pub(super) rtt: Rtt,
+    pub(super) congestion: Congestion,
+    pub(super) sent: SentState,
+    pub(super) next_pn: PacketNumber,
+    pub(super) largest_acked: Option<PacketNumber>,
+    /// Ack-eliciting packets in flight.
+    pub(super) in_flight: u16,
+    pub(super) last_eliciting: Instant,
+    pub(super) loss_time: Option<Instant>,
+    pub(super) pto_count: u8,
+    pub(super) jitter: u8,
+    /// A probe may be sent whatever the congestion window says.
+    pub(super) probe_due: bool,
+}
+
+impl Recovery {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            received: ReceivedPackets::default(),
+            ack: AckPolicy::default(),
+            rtt: Rtt::new(config.initial_rtt),
+            congestion: Congestion::new(config.max_datagram),
+            sent: SentState::default(),
+            next_pn: PacketNumber::new(0),
+            largest_acked: None,
+            in_flight: 0,
+            last_eliciting: Instant::ZERO,
+            loss_time: None,
+            pto_count: 0,
+            jitter: 0,
+            probe_due: false,
+        }
+    }
+}
+
+/// Waiting for a peer that has said nothing although something is owed: COMMIT, or credit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Something is owed.
+    pub(super) waiting: bool,
+    pub(super) since: Instant,
+    pub(super) tries: u8,
+    pub(super) jitter: u8,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) config: Config,
+    pub(super) identity: Option<Identity>,
+    pub(super) outgoing: Direction,
+    pub(super) phase: Phase,
+    pub(super) hello: HelloState,
+    pub(super) keys: PlainKeys,
+    pub(super) local_cid: ConnectionId,
+    pub(super) remote_cid: ConnectionId,
+    pub(super) peer: Limits,
+    pub(super) path: PathId,
+    pub(super) now: Instant,
+    random: u64,
+    pub(super) recovery: Recovery,
+    pub(super) outbox: OutboxState,
+    ram: RamState,
+    pub(super) reorder: ReorderState,
+    pub(super) send_len: u8,
+    pub(super) receive_len: u8,
+    pub(super) slot_len: u16,
+    pub(super) pending: Pending,
+    pub(super) patience: Patience,
+    pub(super) accept_due: bool,
+    pub(super) ping_due: bool,
+    /// `send` said `Full` since the last `QueueFreed`.
+    pub(super) was_full: bool,
+    pub(super) close_due: Option<CloseReason>,
+    /// Trailers of the last packets sent: a RESET must quote one.
+    pub(super) trailers: [[u8; TRAILER]; 8],
+    pub(super) stats: Stats,
+}
+
+impl State {
+    fn new(
+        config: &Config,
+        outgoing: Direction,
+        channels: &[ChannelConfig],
+        random: [u8; 32],
+        mem: &mut Parts<'_>,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let max = mem.send.len().min(STREAMS_MAX);
+        if channels.len() > max {
+            return Err(ConfigError::TooManyChannels { max });
+        }
+        for (at, channel) in channels.iter().enumerate() {
+            if channels.iter().take(at).any(|earlier| earlier.id == channel.id) {
+                return Err(ConfigError::DuplicateChannel);
+            }
+            if channel.durable && channel.delivery == Delivery::BestEffort {
+                return Err(ConfigError::DurableBestEffort);
+            }
+        }
+        for (stream, channel) in mem.send.iter_mut().zip(channels) {
+            *stream = SendStream::new(channel);
+        }
+        let slot_len = mem.slot_bytes.len().checked_div(mem.slots.len()).unwrap_or(0);
+        let peer = Limits {
+            max_datagram: config.max_datagram,
+            max_message: u16::MAX,
+            ack_reach: 1,
+            max_ack_delay: config.max_ack_delay,
+        };
+        Ok(Self {
+            config: *config,
+            identity: None,
+            outgoing,
+            phase: Phase::Opening,
+            hello: HelloState::idle(),
+            keys: PlainKeys::default(),
+            local_cid: ConnectionId::EMPTY,
+            remote_cid: ConnectionId::EMPTY,
+            peer,
+            path: PathId::default(),
+            now: Instant::ZERO,
+            random: fold(random),
+            recovery: Recovery::new(config),
+            outbox: OutboxState::new(mem.messages),
+            ram: RamState::new(mem.blocks),
+            reorder: ReorderState::new(mem.slots, mem.index),
+            send_len: channels.len() as u8,
+            receive_len: 0,
+            slot_len: slot_len.min(usize::from(u16::MAX)) as u16,
+            pending: Pending::default(),
+            patience: Patience { waiting: false, since: Instant::ZERO, tries: 0, jitter: 0 },
+            accept_due: false,
+            ping_due: false,
+            was_full: false,
+            close_due: None,
+            trailers: [[0; TRAILER]; 8],
+            stats: Stats::default(),
+        })
+    }
+
+    pub(super) fn device(
+        config: &Config,
+        identity: Identity,
+        channels: &[ChannelConfig],
+        random: [u8; 32],
+        mut mem: Parts<'_>,
+    ) -> Result<Self, ConfigError> {
+        let mut state = Self::new(config, Direction::ToGateway, channels, random, &mut mem)?;
+        state.identity = Some(identity);
+        state.begin_hello();
+        // The longest HELLO: header, fields and limits 53 bytes, 35 for each stream with the longest varints.
+        let hello = 53 + 35 * channels.len();
+        if hello > usize::from(config.max_datagram) {
+            return Err(ConfigError::HandshakeTooLong);
+        }
+        Ok(state)
+    }
+
+    pub(super) fn gateway(
+        config: &Config,
+        hello: &Hello<'_>,
+        admission: &Admission<'_>,
+        local_cid: ConnectionId,
+        channels: &[ChannelConfig],
+        random: [u8; 32],
+        mut mem: Parts<'_>,
+    ) -> Result<Self, ConfigError> {
+        let mut state = Self::new(config, Direction::ToDevice, channels, random, &mut mem)?;
+        state.local_cid = local_cid;
+        state.remote_cid = hello.reply_cid();
+        state.peer = hello.limits();
+        state.keys = PlainKeys { device: hello.nonce(), gateway: state.draw() };
+        let streams = hello.streams();
+        let max = mem.receive.len();
+        if streams.clone().count() > max {
+            return Err(ConfigError::TooManyChannels { max });
+        }
+        let window = mem.index.len().checked_div(max).unwrap_or(0);
+        for (place, offered) in mem.receive.iter_mut().zip(streams) {
+            let admitted = admission.streams.iter().find(|admitted| admitted.id == offered.id);
+            let admitted = admitted.ok_or(ConfigError::Admission)?;
+            *place = ReceiveStream {
+                id: offered.id,
+                delivery: offered.delivery,
+                durable: offered.durable,
+                schema: offered.schema,
+                epoch: admitted.epoch,
+                next: admitted.next,
+                committed: admitted.next,
+                ..ReceiveStream::EMPTY
+            };
+            place.credit = place.credit_now(config.receive_window, window);
+            state.receive_len += 1;
+        }
+        // A gateway's own streams live as long as the session.
+        for stream in mem.send.iter_mut().take(channels.len()) {
+            stream.epoch = StreamEpoch::new(1);
+            if stream.delivery == Delivery::BestEffort {
+                stream.credit = SeqNo::new(u64::MAX);
+            }
+        }
+        state.accept_due = true;
+        Ok(state)
+    }
+
+    /// Time does not go back: a step back is held, and counted.
+    pub(super) fn advance_clock(&mut self, now: Instant) {
+        if now < self.now {
+            self.stats.clock_steps_back = self.stats.clock_steps_back.wrapping_add(1);
+        } else {
+            self.now = now;
+        }
+    }
+
+    /// The next of a sequence of numbers that only our random bytes determine (SplitMix64:
+    /// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+    pub(super) fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.random)
+    }
+
+    pub(super) fn max_message(&self) -> usize {
+        let datagram = self.config.max_datagram.min(self.peer.max_datagram);
+        // Short header with the longest ids, one DATA head without options, the trailer.
+        let overhead = 1 + 8 + 4 + DataHead::new(crate::ChannelId::default().live(), 0).len(false, None) + TRAILER;
+        usize::from(datagram).saturating_sub(overhead).min(usize::from(self.peer.max_message))
+    }
+
+    /// What we can take, for HELLO and ACCEPT.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            max_datagram: self.config.max_datagram,
+            max_message: self.slot_len,
+            ack_reach: (WINDOW - 1) as u16,
+            max_ack_delay: self.config.max_ack_delay,
+        }
+    }
+}
+
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+fn fold(random: [u8; 32]) -> u64 {
+    let (words, _) = random.as_chunks::<8>();
+    words.iter().fold(0, |folded, word| mix(folded ^ u64::from_le_bytes(*word)))
+}
+
+/// The state together with its memory: what every operation works on.
+#[derive(Debug)]
+pub(super) struct Engine<'a> {
+    pub(super) st: &'a mut State,
+    pub(super) mem: Parts<'a>,
+}
+
+impl Engine<'_> {
+    pub(super) fn outbox(&mut self) -> Outbox<'_> {
+        let streams = usize::from(self.st.send_len);
+        Outbox {
+            state: &mut self.st.outbox,
+            messages: self.mem.messages,
+            streams: self.mem.send.get_mut(..streams).unwrap_or(&mut []),
+            journal: RamJournal { state: &mut self.st.ram, blocks: self.mem.blocks },
+        }
+    }
+
+    pub(super) fn reorder(&mut self) -> Reorder<'_> {
+        let window = self.reorder_window();
+        let streams = usize::from(self.st.receive_len);
+        Reorder {
+            state: &mut self.st.reorder,
+            streams: self.mem.receive.get_mut(..streams).unwrap_or(&mut []),
+            index: self.mem.index,
+            slots: self.mem.slots,
+            bytes: self.mem.slot_bytes,
+            window,
+        }
+    }
+
+    pub(super) fn reorder_window(&self) -> usize {
+        self.mem.index.len().checked_div(self.mem.receive.len()).unwrap_or(0)
+    }
+
+    pub(super) fn sent(&mut self) -> SentPackets<'_> {
+        SentPackets { state: &mut self.st.recovery.sent, packets: self.mem.packets, carried: self.mem.carried }
+    }
+
+    pub(super) fn receive_streams(&mut self) -> &mut [ReceiveStream] {
+        let streams = usize::from(self.st.receive_len);
+        self.mem.receive.get_mut(..streams).unwrap_or(&mut [])
+    }
+}

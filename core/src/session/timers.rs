@@ -1,0 +1,57 @@
+//! What waits for the clock, folded into one deadline.
+
+use super::state::{Engine, Phase, State};
+use crate::Instant;
+use crate::recovery::pto;
+
+impl State {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if self.phase == Phase::Closed {
+            return None;
+        }
+        let established = self.phase == Phase::Established;
+        [
+            self.hello.deadline(),
+            self.recovery.ack.deadline().filter(|_| established),
+            self.recovery.loss_time.filter(|_| established),
+            self.pto_deadline().filter(|_| established),
+            self.patience_deadline().filter(|_| established),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When to ask a silent peer whether it still knows us: it owes a COMMIT or credit, and
+    /// nothing is in flight whose probe would find out.
+    fn patience_deadline(&self) -> Option<Instant> {
+        (self.patience.waiting && self.recovery.in_flight == 0).then(|| {
+            // Three probe timeouts, as for persistent congestion (RFC 9002 section 7.6.1): a sink
+            // that commits in batches is not yet silent.
+            let period = self.pto_period();
+            let period = period.saturating_add(period.saturating_shl(1));
+            self.patience.since + pto::backoff(period, self.patience.tries, self.config.max_backoff, self.patience.jitter)
+        })
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn handle_timeout(&mut self) {
+        if self.st.phase != Phase::Established {
+            // HELLO is sent when it is due, and an acknowledgement likewise.
+            return;
+        }
+        let now = self.st.now;
+        if self.st.recovery.loss_time.is_some_and(|time| time <= now) {
+            self.detect_losses();
+        } else if self.st.pto_deadline().is_some_and(|time| time <= now) {
+            self.on_probe_timeout();
+        }
+        if self.st.patience_deadline().is_some_and(|time| time <= now) {
+            self.st.patience.jitter = self.st.draw() as u8;
+            self.st.patience.since = now;
+            self.st.patience.tries = self.st.patience.tries.saturating_add(1);
+            self.st.ping_due = true;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What an endpoint can take, as it says in HELLO and ACCEPT.
+
+use crate::wire::{Reader, Writer};
+use crate::{BufferTooSmall, Config, DecodeError, Duration};
+
+/// What the sender of a HELLO or ACCEPT can take. Each end obeys the other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest datagram, in bytes; [`Config::MIN_DATAGRAM`] or more.
+    pub max_datagram: u16,
+    /// Longest message, in bytes.
+    pub max_message: u16,
+    /// How many packets below the largest one received it can always report as received or not.
+    /// The peer keeps no packet in flight that is further below its newest.
+    pub ack_reach: u16,
+    /// Longest time that it holds an acknowledgement back; at most 2^32 - 1 microseconds.
+    pub max_ack_delay: Duration,
+}
+
+impl Limits {
+    pub(super) fn parse(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let limits = Self {
+            max_datagram: r.varint_u16()?,
+            max_message: r.varint_u16()?,
+            ack_reach: r.varint_u16()?,
+            max_ack_delay: Duration::from_micros(u64::from(r.varint_u32()?)),
+        };
+        if limits.max_datagram < Config::MIN_DATAGRAM {
+            return Err(DecodeError::Invalid);
+        }
+        Ok(limits)
+    }
+
+    pub(super) fn emit(&self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
+        w.varint(u64::from(self.max_datagram))?;
+        w.varint(u64::from(self.max_message))?;
+        w.varint(u64::from(self.ack_reach))?;
+        w.varint(self.max_ack_delay.as_micros().min(u64::from(u32::MAX)))
+    }
+}
+
+#[cfg(test)]
+pub(in crate::wire) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Any limits that may be sent.
+    pub(in crate::wire) fn any_limits() -> impl Strategy<Value = Limits> {
+        (Config::MIN_DATAGRAM.., any::<u16>(), any::<u16>(), any::<u32>()).prop_map(
+            |(max_datagram, max_message, ack_reach, delay)| Limits {
+                max_datagram,
+                max_message,
+                ack_reach,
+                max_ack_delay: Duration::from_micros(u64::from(delay)),
+            },
+        )
+    }
+
+    #[test]
+    fn a_datagram_below_the_minimum_is_refused() {
+        assert_eq!(Limits::parse(&mut Reader::new(&[126, 0, 0, 0])), Err(DecodeError::Invalid));
+        assert_eq!(
+            Limits::parse(&mut Reader::new(&[127, 0, 0, 0])).map(|limits| limits.max_datagram),
+            Ok(127)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn limits_come_back(limits in any_limits()) {
+            let mut buf = [0; 14];
+            let mut w = Writer::new(&mut buf);
+            limits.emit(&mut w).unwrap();
+            prop_assert_eq!(Limits::parse(&mut Reader::new(w.written())), Ok(limits));
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The program `firmware-sim`.
+
+mod cli;
+mod progress;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

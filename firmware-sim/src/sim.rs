@@ -1,0 +1,158 @@
+//! One run from beginning to end.
+
+use crate::SimError;
+use crate::capture::Capture;
+use crate::collector::{Collector, Spoilt};
+use crate::faults::Faults;
+use crate::node::{Node, NodeSpec, mac};
+use crate::replay::{self, Rows};
+use crate::report::{Report, Totals};
+use crate::router::{ROUTER_ADDRESS, Router};
+use crate::run::{FarEnd, Network, Progress};
+use crate::tap::Tap;
+use crate::verify::{Expected, verify};
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::sync::atomic::AtomicBool;
+use core::time::Duration;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many devices, 1 to [`crate::node::DEVICES_MAX`].
+    pub devices: usize,
+    /// Readings in all; `None`: as many as the file has.
+    pub readings: Option<usize>,
+    /// Between two readings of a device.
+    pub period: Duration,
+    /// The faults of every link, in each direction.
+    pub faults: Faults,
+    /// From which the links draw.
+    pub seed: u64,
+    /// The readings to replay; `None`: the built-in ones.
+    pub replay: Option<PathBuf>,
+    /// A gateway elsewhere, as HOST:PORT; `None`: one in this process.
+    pub gateway: Option<String>,
+    /// The database: of the gateway in this process, or, of one elsewhere, to verify against.
+    pub database: Option<PathBuf>,
+    /// A TAP device instead of the virtual Ethernet.
+    pub tap: Option<String>,
+    /// Where to write what is on the wire.
+    pub pcap: Option<PathBuf>,
+    /// How long nothing may move although something is waiting.
+    pub idle: Duration,
+}
+
+/// The database of a gateway in this process when none is named.
+const DATABASE: &str = "whimbrel.db";
+
+/// Runs the devices until everything is committed, `stop` is set or nothing moves any more; then stops the
+/// gateway of this process and looks into its database. `on_progress` is told how far it is, and of how many.
+///
+/// # Errors
+/// [`SimError`]: the run could not start or go on.
+pub fn run(
+    options: &Options,
+    stop: &AtomicBool,
+    mut on_progress: impl FnMut(Progress, u64),
+) -> Result<Report, SimError> {
+    // Everything that can be wrong in what was given is found before anything is started.
+    let readings = replay::read(options.replay.as_deref())?;
+    let total = options.readings.unwrap_or(readings.len());
+    let elsewhere = options.gateway.as_deref().map(|text| resolve(text, options.tap.is_some())).transpose()?;
+    let tap = options.tap.as_deref().map(|name| Tap::open(name, (0..options.devices).map(mac))).transpose()?;
+    let capture = Capture::create(options.pcap.as_deref())?;
+    let collector = match elsewhere {
+        Some(_) => None,
+        None => {
+            let host = if tap.is_some() { ROUTER_ADDRESS } else { Ipv4Addr::LOCALHOST };
+            let database = options.database.clone().unwrap_or_else(|| DATABASE.into());
+            match Collector::start((host, 0).into(), &database) {
+                Ok(collector) => Some((collector, database)),
+                Err(error) => {
+                    capture.discard();
+                    return Err(error);
+                }
+            }
+        }
+    };
+    let gateway = match (&collector, elsewhere) {
+        (Some((collector, _)), _) => collector.local_addr(),
+        (None, Some(address)) => address,
+        (None, None) => unreachable!("without an address elsewhere there is a gateway here"),
+    };
+
+    let rows = |device| Rows::new(Arc::clone(&readings), device, options.devices, total);
+    let mut network = network(options, gateway, tap, capture, rows)?;
+    let outcome = network.run(stop, options.idle, |progress| on_progress(progress, total as u64))?;
+    network.close(Duration::from_micros(options.faults.delay.as_micros()))?;
+    let (nodes, far, capture) = network.into_parts();
+    capture.finish()?;
+
+    let (spoilt, stopped, database) = match collector {
+        Some((collector, database)) => {
+            let (spoilt, stopped) = collector.stop();
+            (Some(spoilt), stopped.err(), Some(database))
+        }
+        None => (None, None, options.database.clone()),
+    };
+    let expected: Vec<Expected> =
+        nodes.iter().enumerate().map(|(device, node)| Expected::new(node, rows(device))).collect();
+    let verified = database.map(|path| verify(&path, &expected)).transpose()?;
+    let totals = Totals::of(&nodes, &far, spoilt.unwrap_or(Spoilt(0)));
+    Ok(Report::new(options, total as u64, outcome, &totals, verified, stopped.map(|error| error.to_string())))
+}
+
+fn network(
+    options: &Options,
+    gateway: SocketAddr,
+    tap: Option<Tap>,
+    capture: Capture,
+    rows: impl Fn(usize) -> Rows,
+) -> Result<Network, SimError> {
+    let seen_from_device = match (&tap, gateway) {
+        (Some(_), SocketAddr::V4(gateway)) => gateway,
+        _ => SocketAddrV4::new(ROUTER_ADDRESS, gateway.port()),
+    };
+    let spec = NodeSpec {
+        gateway: seen_from_device,
+        router: ROUTER_ADDRESS,
+        faults: options.faults,
+        seed: options.seed,
+        period: whimbrel_core::Duration::from_micros(u64::try_from(options.period.as_micros()).unwrap_or(u64::MAX)),
+    };
+    let nodes = (0..options.devices).map(|index| Node::new(index, &spec, rows(index))).collect::<Result<_, _>>()?;
+    let far = match tap {
+        Some(tap) => FarEnd::Tap(tap),
+        None => FarEnd::Routers((0..options.devices).map(|_| Router::open(gateway)).collect::<Result<_, _>>()?),
+    };
+    Network::new(nodes, far, capture)
+}
+
+fn resolve(text: &str, only_v4: bool) -> Result<SocketAddr, SimError> {
+    let failed = |reason: String| SimError::GatewayAddress { text: text.into(), reason };
+    let mut found = text.to_socket_addrs().map_err(|error| failed(error.to_string()))?;
+    let address =
+        found.find(|address| address.is_ipv4() || !only_v4).ok_or_else(|| failed("it has no address".into()))?;
+    if address.port() == 0 || address.ip().is_unspecified() {
+        return Err(failed("nothing can be sent to it".into()));
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_address_is_named() {
+        for text in ["nonsense", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:0", "0.0.0.0:4000"] {
+            let error = resolve(text, false).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("cannot use the gateway {text}: ")), "{error}");
+        }
+        assert!(resolve("[::1]:4000", true).is_err());
+        assert_eq!(resolve("[::1]:4000", false).unwrap().port(), 4000);
+    }
+}

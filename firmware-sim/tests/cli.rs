@@ -1,0 +1,212 @@
+//! The program as its user meets it: whole runs, and what it says when something is wrong.
+
+use rusqlite::Connection;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// No run of these tests takes nearly as long.
+const DEADLINE: Duration = Duration::from_secs(90);
+
+fn spawn(folder: &TempDir, args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_firmware-sim"))
+        .args(args)
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn finish(mut child: Child) -> Output {
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > DEADLINE {
+            child.kill().unwrap();
+            panic!("no end after {DEADLINE:?}: {:?}", child.wait_with_output().unwrap());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
+}
+
+fn run(folder: &TempDir, args: &[&str]) -> Output {
+    finish(spawn(folder, args))
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The object on the last line.
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    serde_json::from_str(text.lines().last().unwrap_or("")).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Exit code 1, and one line that says so.
+fn fails_with(folder: &TempDir, args: &[&str], line: &str) {
+    let output = run(folder, args);
+    assert_eq!(stderr(&output), format!("firmware-sim: {line}\n"), "{args:?}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let left: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.iter().all(|path| path.extension().is_none_or(|end| end != "db")), "left behind: {left:?}");
+}
+
+/// The JSON of row `row` of the built-in file, value for value.
+fn csv_rows() -> Vec<BTreeMap<String, String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/occupancy.csv");
+    let mut csv = csv::Reader::from_path(path).unwrap();
+    let names: Vec<String> = csv.headers().unwrap().iter().map(str::to_lowercase).collect();
+    csv.records().map(|record| names.iter().cloned().zip(record.unwrap().iter().map(String::from)).collect()).collect()
+}
+
+#[derive(serde::Deserialize)]
+struct Json<'a>(#[serde(borrow)] BTreeMap<String, &'a serde_json::value::RawValue>);
+
+/// Checks that each stream holds its device's share of the rows, in order, value for value.
+fn assert_stored(database: &Path, devices: usize, readings: usize, runs: usize) {
+    let rows = csv_rows();
+    let database = Connection::open(database).unwrap();
+    let mut query = database
+        .prepare("SELECT seq, json FROM readings WHERE device = ?1 AND channel = 1 AND epoch = ?2 ORDER BY rowid")
+        .unwrap();
+    for device in 0..devices {
+        let name = format!("sim-{device}");
+        let epochs: Vec<u32> = database
+            .prepare("SELECT DISTINCT epoch FROM readings WHERE device = ?1 ORDER BY epoch")
+            .unwrap()
+            .query_map([&name], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(epochs.len(), runs, "{name}");
+        for epoch in epochs {
+            let found: Vec<(usize, String)> = query
+                .query_map((&name, epoch), |row| Ok((row.get::<_, i64>(0)? as usize, row.get(1)?)))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            let share: Vec<usize> = (device..readings).step_by(devices).collect();
+            assert_eq!(found.len(), share.len(), "{name} {epoch}");
+            for ((place, row), (seq, json)) in share.into_iter().enumerate().zip(found) {
+                assert_eq!(seq, place);
+                let Json(values) = serde_json::from_str(&json).unwrap();
+                let values: BTreeMap<_, _> =
+                    values.into_iter().map(|(name, value)| (name, value.get().trim_matches('"').to_owned())).collect();
+                assert_eq!(values, rows[row]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lossy_run_stores_everything_once_and_a_second_run_adds_to_it() {
+    let folder = TempDir::new().unwrap();
+    let args = ["--readings=200", "--devices=2", "--rate=200", "--loss=0.1", "--seed=7", "--database=a.db", "--json"];
+    for runs in 1..=2 {
+        let output = run(&folder, &args);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let result = json(&output);
+        for (name, value) in
+            [("devices", 2), ("offered", 200), ("accepted", 200), ("stored", 200), ("lost", 0), ("seed", 7)]
+        {
+            assert_eq!(result[name], value, "{name}: {result}");
+        }
+        assert_eq!((&result["duplicated"], &result["out_of_order"]), (&0.into(), &0.into()));
+        assert!(result["payload_bytes"].as_u64().unwrap() >= 200 * 20, "{result}");
+        assert!(result["wire_bytes"].as_u64() > result["payload_bytes"].as_u64(), "{result}");
+        let latency = &result["latency_ms"];
+        assert!(
+            latency["p50"].as_f64().unwrap() > 0.0 && latency["max"].as_f64() >= latency["p99"].as_f64(),
+            "{result}"
+        );
+        assert_stored(&folder.path().join("a.db"), 2, 200, runs);
+    }
+}
+
+#[test]
+fn every_fault_at_once_is_survived() {
+    let folder = TempDir::new().unwrap();
+    let faults = ["--loss=0.2", "--reorder=0.1", "--duplicate=0.05", "--corrupt=0.05", "--delay-ms=5", "--seed=1"];
+    let size = ["--readings=300", "--devices=3", "--rate=200", "--database=a.db", "--json"];
+    let output = run(&folder, &[&faults[..], &size[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(json(&output)["retransmitted"].as_u64().unwrap() > 0);
+    assert_stored(&folder.path().join("a.db"), 3, 300, 1);
+}
+
+#[test]
+fn what_is_on_the_wire_can_be_captured() {
+    let folder = TempDir::new().unwrap();
+    let output = run(&folder, &["--readings=20", "--devices=1", "--loss=0", "--pcap=a.pcap", "--database=a.db"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let file = fs::File::open(folder.path().join("a.pcap")).unwrap();
+    let mut pcap = pcap_file::pcap::PcapReader::new(file).unwrap();
+    assert_eq!(pcap.header().datalink, pcap_file::DataLink::ETHERNET);
+    let mut frames = Vec::new();
+    while let Some(frame) = pcap.next_packet() {
+        frames.push(frame.unwrap().data.into_owned());
+    }
+    // ARP comes first (ethertype 0x0806), then IPv4 (0x0800).
+    assert_eq!(frames[0][12..14], [0x08, 0x06]);
+    assert!(frames.iter().filter(|frame| frame[12..14] == [0x08, 0x00]).count() > 4);
+}
+
+#[test]
+fn an_interrupt_ends_the_run_with_a_table() {
+    let folder = TempDir::new().unwrap();
+    let child = spawn(&folder, &["--devices=2", "--rate=20", "--loss=0", "--database=a.db", "--json"]);
+    thread::sleep(Duration::from_millis(1500));
+    let killed = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    assert!(killed.success());
+    let output = finish(child);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let result = json(&output);
+    assert!((1..8143).contains(&result["accepted"].as_u64().unwrap()), "{result}");
+    assert!(stderr(&output).contains("firmware-sim: interrupted: "), "{output:?}");
+}
+
+#[test]
+fn a_gateway_that_is_not_there_ends_the_run() {
+    let folder = TempDir::new().unwrap();
+    // Bound and silent, so that nobody else can answer there.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let gateway = format!("--gateway={}", silent.local_addr().unwrap());
+    let output = run(&folder, &[&gateway, "--readings=10", "--devices=1", "--idle=2", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let line = "firmware-sim: cannot go on: nothing was committed for 2 s: 0 of 10 readings are stored\n";
+    assert!(stderr(&output).ends_with(line), "{output:?}");
+    let result = json(&output);
+    assert_eq!((&result["stored"], &result["lost"], &result["duplicated"]), (&0.into(), &10.into(), &Value::Null));
+}
+
+#[test]
+fn what_cannot_be_read_or_used_is_named_in_one_line() {
+    let folder = TempDir::new().unwrap();
+    let missing = "cannot read none.csv: No such file or directory (os error 2)";
+    fails_with(&folder, &["--replay=none.csv"], missing);
+    let csv = "Date,Temperature,Humidity,Light,CO2,HumidityRatio,Occupancy\n2015-02-04 17:51:00,x,1,1,1,1,1\n";
+    fs::write(folder.path().join("bad.csv"), csv).unwrap();
+    fails_with(
+        &folder,
+        &["--replay=bad.csv"],
+        "cannot read bad.csv: line 2: column temperature: \"x\" is not a number",
+    );
+    fails_with(&folder, &["--gateway=nonsense"], "cannot use the gateway nonsense: invalid socket address");
+    fails_with(&folder, &["--pcap=none/a.pcap"], "cannot write none/a.pcap: No such file or directory (os error 2)");
+    let tap = "cannot use the TAP device no-such: there is none of that name (see --help for how to make it)";
+    fails_with(&folder, &["--tap=no-such"], tap);
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    fails_with(&folder, &["--database=folder", "--pcap=b.pcap"], "cannot open the database: folder: it is a directory");
+    assert!(!folder.path().join("b.pcap").exists());
+    let output = run(&folder, &["--loss=1.5"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("not a number from 0 to 1"), "{output:?}");
+}
