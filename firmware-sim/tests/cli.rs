@@ -1,5 +1,6 @@
 //! The program as its user meets it: whole runs, and what it says when something is wrong.
 
+use core::time::Duration;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -7,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// No run of these tests takes nearly as long.

@@ -33,6 +33,8 @@ pub struct Driver {
     stuck_since: Option<Instant>,
     /// A bound ended the last call before the work did.
     more: bool,
+    /// The socket had no room when the session was last to be asked.
+    blocked: bool,
     stats: DriverStats,
 }
 
@@ -63,6 +65,7 @@ impl Driver {
             queue_len: 0,
             stuck_since: None,
             more: false,
+            blocked: false,
             stats: DriverStats::default(),
         })
     }
@@ -149,7 +152,9 @@ impl Driver {
         let delay = wire.iface.poll_delay(to_smoltcp(now), wire.sockets);
         let iface = delay.map(|delay| now + Duration::from_micros(delay.total_micros()));
         let stuck = self.stuck_since.map(|since| since + Self::STUCK_AFTER);
-        [session.poll_timeout(), iface, stuck].into_iter().flatten().min()
+        // What is overdue then is a packet that waits for room: the queue has to move first.
+        let session = session.poll_timeout().filter(|due| !(self.blocked && *due <= now));
+        [session, iface, stuck].into_iter().flatten().min()
     }
 
     /// Hands what the socket received to the session, at most [`Self::RECEIVE_MAX`] datagrams; returns how many it took.
@@ -217,6 +222,7 @@ impl Driver {
             sent += 1;
         }
         self.queue_len = socket.send_queue();
+        self.blocked = !self.has_room(socket);
         Ok(sent)
     }
 

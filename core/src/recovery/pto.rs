@@ -35,7 +35,7 @@ mod tests {
     fn the_first_probe_waits_a_second() {
         let rtt = Rtt::new(Duration::from_millis(333));
         let wait = period(&rtt, Duration::ZERO);
-        assert_eq!(wait.as_millis(), 998);
+        assert_eq!(wait.as_millis(), 999);
     }
 
     #[test]

@@ -75,6 +75,8 @@ impl Engine<'_> {
         let mut built = Built::default();
         self.put_ack(&mut w, &mut built);
         if let Some(reason) = closing {
+            // The last commits go with it: nothing is sent after.
+            self.put_control(&mut w, &mut built);
             emit_close(reason, &mut w).ok()?;
         } else if eliciting {
             self.put_control(&mut w, &mut built);
@@ -190,7 +192,7 @@ impl Engine<'_> {
         if let Some(place) = self.st.trailers.get_mut((pn.value() % places) as usize) {
             *place = trailer;
         }
-        if !built.eliciting {
+        if !built.eliciting || self.st.phase == Phase::Closed {
             return;
         }
         let recovery = &mut self.st.recovery;
