@@ -184,8 +184,7 @@ mod tests {
         // Eight bytes and their check fill the buffer; nine are too many.
         let (fits, overlong) = (framed(b"12345678"), framed(b"123456789"));
         let empty = framed(b"");
-        let line =
-            [&good[..], &bad, &good, torn, &[0], &good, &overlong, &[0, 0], &fits, &empty, &good].concat();
+        let line = [&good[..], &bad, &good, torn, &[0], &good, &overlong, &[0, 0], &fits, &empty, &good].concat();
         let expected: [&[u8]; 5] = [b"good", b"good", b"good", b"12345678", b"good"];
         assert_eq!(drain(&mut deframer, &line), expected);
         assert_eq!(deframer.dropped(), FramesDropped { overlong: 1, bad_crc: 2, bad_cobs: 1 });

@@ -72,7 +72,9 @@ struct Stored {
 /// [`SimError::Verify`] when it cannot be read.
 pub fn verify(path: &Path, expected: &[Expected]) -> Result<Verified, SimError> {
     let failed = |source| SimError::Verify { path: path.into(), source };
-    let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    // Nothing is written, but only a connection that may write clears the write-ahead log away again. Where
+    // the file may not be written, SQLite opens it for reading by itself.
+    let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     expected.iter().try_fold(Verified::default(), |sum, device| {
         let rows = rows(&database, device).map_err(failed)?;
         Ok(sum.add(compare(device, &rows)))

@@ -1,13 +1,13 @@
 //! Over [`embedded_io_async`]: for any executor.
 
 use crate::framer::{Inbound, Outbound};
-use crate::{Framer, StreamError};
+use crate::{End, Framer, StreamError};
 use core::cell::{Cell, RefCell, RefMut};
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 use embedded_io_async::{Read, Write};
-use whimbrel_core::{Instant, Memory, Message, Session};
+use whimbrel_core::{Instant, Message};
 
 /// Bytes taken from the stream at a time.
 const CHUNK: usize = 64;
@@ -27,9 +27,9 @@ impl Framer<'_> {
     ///
     /// # Errors
     /// [`StreamError::Ended`] at the end of the stream, [`StreamError::Io`] when it fails.
-    pub async fn run<M: Memory, R: Read, W: Write<Error = R::Error>>(
+    pub async fn run<E: End, R: Read, W: Write<Error = R::Error>>(
         &mut self,
-        session: &RefCell<Session<M>>,
+        end: &RefCell<E>,
         reader: R,
         writer: W,
         clock: impl Fn() -> Instant,
@@ -37,8 +37,8 @@ impl Framer<'_> {
         on_message: impl FnMut(&Message<'_>),
     ) -> Result<(), StreamError<R::Error>> {
         let turn = Turn::default();
-        let mut receive = pin!(receive(&mut self.inbound, session, reader, &clock, &turn, on_message));
-        let mut transmit = pin!(transmit(&mut self.outbound, session, writer, &clock, &turn, wait));
+        let mut receive = pin!(receive(&mut self.inbound, end, reader, &clock, &turn, on_message));
+        let mut transmit = pin!(transmit(&mut self.outbound, end, writer, &clock, &turn, wait));
         poll_fn(|cx| {
             turn.steps.set(0);
             if let Poll::Ready(ended) = receive.as_mut().poll(cx) {
@@ -75,9 +75,9 @@ impl Turn {
     }
 }
 
-async fn receive<M: Memory, R: Read>(
+async fn receive<E: End, R: Read>(
     inbound: &mut Inbound<'_>,
-    session: &RefCell<Session<M>>,
+    end: &RefCell<E>,
     mut reader: R,
     clock: impl Fn() -> Instant,
     turn: &Turn,
@@ -88,14 +88,14 @@ async fn receive<M: Memory, R: Read>(
         turn.step().await;
         let count = reader.read(&mut chunk).await?;
         let bytes = chunk.get(..count).filter(|bytes| !bytes.is_empty()).ok_or(StreamError::Ended)?;
-        inbound.receive(clock(), &mut *borrow(session).await, bytes, &mut on_message);
+        inbound.receive(clock(), &mut *borrow(end).await, bytes, &mut on_message);
         turn.received.set(true);
     }
 }
 
-async fn transmit<M: Memory, W: Write>(
+async fn transmit<E: End, W: Write>(
     outbound: &mut Outbound<'_>,
-    session: &RefCell<Session<M>>,
+    end: &RefCell<E>,
     mut writer: W,
     clock: impl Fn() -> Instant,
     turn: &Turn,
@@ -104,9 +104,9 @@ async fn transmit<M: Memory, W: Write>(
     loop {
         turn.step().await;
         let (deadline, is_closed) = {
-            let mut session = borrow(session).await;
-            outbound.fill(clock(), &mut session);
-            (session.poll_timeout(), session.is_closed())
+            let mut end = borrow(end).await;
+            outbound.fill(clock(), &mut *end);
+            end.session().map_or((None, false), |session| (session.poll_timeout(), session.is_closed()))
         };
         if !outbound.pending().is_empty() {
             match writer.write(outbound.pending()).await? {
@@ -122,10 +122,10 @@ async fn transmit<M: Memory, W: Write>(
     }
 }
 
-/// Waits until nobody else has the session.
-async fn borrow<'s, M: Memory>(session: &'s RefCell<Session<M>>) -> RefMut<'s, Session<M>> {
+/// Waits until nobody else has it.
+async fn borrow<'s, E: End>(end: &'s RefCell<E>) -> RefMut<'s, E> {
     poll_fn(|cx| {
-        session.try_borrow_mut().map_or_else(
+        end.try_borrow_mut().map_or_else(
             |_| {
                 cx.waker().wake_by_ref();
                 Poll::Pending

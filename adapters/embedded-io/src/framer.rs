@@ -1,7 +1,8 @@
 //! Between a session's packets and a stream's bytes; no I/O.
 
+use crate::End;
 use whimbrel_core::stream::{self, Deframer, FramesDropped};
-use whimbrel_core::{BufferTooSmall, Instant, Memory, Message, PathId, Session};
+use whimbrel_core::{BufferTooSmall, Hello, Instant, Message, PathId, Route};
 
 /// Ends a frame on the line, and is in none.
 const DELIMITER: u8 = 0;
@@ -38,23 +39,17 @@ impl<'b> Framer<'b> {
         })
     }
 
-    /// Takes bytes of the stream, and hands each packet that they complete to the session, and each message
-    /// that is deliverable then to `on_message`.
-    pub fn receive<M: Memory>(
-        &mut self,
-        now: Instant,
-        session: &mut Session<M>,
-        bytes: &[u8],
-        on_message: impl FnMut(&Message<'_>),
-    ) {
-        self.inbound.receive(now, session, bytes, on_message);
+    /// Takes bytes of the stream, and hands each packet that they complete to the session, and each message that is
+    /// deliverable then to `on_message`.
+    pub fn receive<E: End>(&mut self, now: Instant, end: &mut E, bytes: &[u8], on_message: impl FnMut(&Message<'_>)) {
+        self.inbound.receive(now, end, bytes, on_message);
     }
 
     /// The bytes to write next; none when the session has nothing to send. Lets the session act on time first.
     ///
     /// The same bytes come again until [`Self::written`] says that they are gone: a frame is never torn.
-    pub fn transmit<M: Memory>(&mut self, now: Instant, session: &mut Session<M>) -> &[u8] {
-        self.outbound.fill(now, session);
+    pub fn transmit<E: End>(&mut self, now: Instant, end: &mut E) -> &[u8] {
+        self.outbound.fill(now, end);
         self.outbound.pending()
     }
 
@@ -64,8 +59,8 @@ impl<'b> Framer<'b> {
     }
 
     /// When to poll next, as far as time is concerned; `None`: only bytes or the application can change anything.
-    pub fn poll_at<M: Memory>(&self, now: Instant, session: &Session<M>) -> Option<Instant> {
-        if self.outbound.pending().is_empty() { session.poll_timeout() } else { Some(now) }
+    pub fn poll_at<E: End>(&self, now: Instant, end: &mut E) -> Option<Instant> {
+        if self.outbound.pending().is_empty() { end.session()?.poll_timeout() } else { Some(now) }
     }
 
     /// Forgets what was half received and half written, for a new stream in the place of the old one.
@@ -89,20 +84,17 @@ pub(crate) struct Inbound<'b> {
 }
 
 impl Inbound<'_> {
-    pub(crate) fn receive<M: Memory>(
+    pub(crate) fn receive<E: End>(
         &mut self,
         now: Instant,
-        session: &mut Session<M>,
+        end: &mut E,
         mut bytes: &[u8],
         mut on_message: impl FnMut(&Message<'_>),
     ) {
         while !bytes.is_empty() {
             let (taken, packet) = self.deframer.push(bytes);
             if let Some(packet) = packet {
-                let mut received = session.handle_datagram(now, self.path, packet);
-                while let Some(message) = received.next() {
-                    on_message(&message);
-                }
+                handle_packet(now, self.path, end, packet, &mut on_message);
             }
             bytes = bytes.get(taken..).unwrap_or_default();
         }
@@ -111,6 +103,26 @@ impl Inbound<'_> {
     fn reset(&mut self) {
         // A delimiter ends whatever was under way; what that was does not matter any more.
         let _ = self.deframer.push(&[DELIMITER]);
+    }
+}
+
+fn handle_packet<E: End>(
+    now: Instant,
+    path: PathId,
+    end: &mut E,
+    packet: &mut [u8],
+    mut on_message: impl FnMut(&Message<'_>),
+) {
+    if whimbrel_core::route(packet) == Ok(Route::Hello)
+        && let Ok(hello) = Hello::parse(packet)
+        && end.on_hello(now, path, &hello)
+    {
+        return;
+    }
+    let Some(session) = end.session() else { return };
+    let mut received = session.handle_datagram(now, path, packet);
+    while let Some(message) = received.next() {
+        on_message(&message);
     }
 }
 
@@ -133,7 +145,8 @@ impl Outbound<'_> {
     }
 
     /// Takes the next packet from the session, if none is under way.
-    pub(crate) fn fill<M: Memory>(&mut self, now: Instant, session: &mut Session<M>) {
+    pub(crate) fn fill<E: End>(&mut self, now: Instant, end: &mut E) {
+        let Some(session) = end.session() else { return };
         if session.poll_timeout().is_some_and(|due| due <= now) {
             session.handle_timeout(now);
         }
@@ -144,8 +157,7 @@ impl Outbound<'_> {
             self.in_step = false;
             return;
         };
-        let (Some(packet), Some((delimiter, frame))) =
-            (self.packet.get(..transmit.len), self.frame.split_first_mut())
+        let (Some(packet), Some((delimiter, frame))) = (self.packet.get(..transmit.len), self.frame.split_first_mut())
         else {
             return;
         };

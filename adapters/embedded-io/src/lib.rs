@@ -1,6 +1,6 @@
 //! Whimbrel over any byte stream, a UART or a TCP connection: `no_std`, no allocation.
 //!
-//! A [`Framer`] packs the packets of one [`whimbrel_core::Session`] into COBS frames with a CRC
+//! A [`Framer`] packs the packets of one [`whimbrel_core::Session`], a device's or a gateway's ([`End`]), into COBS frames with a CRC
 //! ([`whimbrel_core::stream`]), so that a line that loses, spoils or makes up bytes costs packets, which the
 //! session repairs. It does no I/O of its own; two thin faces drive it:
 //!
@@ -21,9 +21,11 @@
 #![forbid(unsafe_code)]
 
 mod async_face;
+mod end;
 mod error;
 mod framer;
 mod sync_face;
 
+pub use end::{End, Gateway};
 pub use error::StreamError;
 pub use framer::Framer;

@@ -1,8 +1,8 @@
 //! Over [`embedded_io`]: for a main loop, blocking or not.
 
-use crate::{Framer, StreamError};
+use crate::{End, Framer, StreamError};
 use embedded_io::{Read, ReadReady, Write, WriteReady};
-use whimbrel_core::{Instant, Memory, Message, Session};
+use whimbrel_core::{Instant, Message};
 
 /// Bytes taken from the stream at a time.
 const CHUNK: usize = 64;
@@ -17,11 +17,11 @@ impl Framer<'_> {
     ///
     /// # Errors
     /// [`StreamError::Ended`] at the end of the stream, [`StreamError::Io`] when it fails.
-    pub fn poll_ingress<M: Memory, R: Read + ReadReady>(
+    pub fn poll_ingress<E: End, R: Read + ReadReady>(
         &mut self,
         now: Instant,
         reader: &mut R,
-        session: &mut Session<M>,
+        end: &mut E,
         mut on_message: impl FnMut(&Message<'_>),
     ) -> Result<usize, StreamError<R::Error>> {
         let mut chunk = [0; CHUNK];
@@ -29,7 +29,7 @@ impl Framer<'_> {
         while taken < Self::RECEIVE_MAX && reader.read_ready()? {
             let count = reader.read(&mut chunk)?;
             let bytes = chunk.get(..count).filter(|bytes| !bytes.is_empty()).ok_or(StreamError::Ended)?;
-            self.receive(now, session, bytes, &mut on_message);
+            self.receive(now, end, bytes, &mut on_message);
             taken += count;
         }
         Ok(taken)
@@ -40,13 +40,13 @@ impl Framer<'_> {
     ///
     /// # Errors
     /// See [`Self::poll_ingress`]. What was not written is kept, and goes first in the next call.
-    pub fn poll_egress<M: Memory, W: Write>(
+    pub fn poll_egress<E: End, W: Write>(
         &mut self,
         now: Instant,
         writer: &mut W,
-        session: &mut Session<M>,
+        end: &mut E,
     ) -> Result<bool, StreamError<W::Error>> {
-        self.write_while(now, writer, session, |_| Ok(true))
+        self.write_while(now, writer, end, |_| Ok(true))
     }
 
     /// The same without waiting: stops when the writer is not ready. A packet may then be half written; its
@@ -54,24 +54,24 @@ impl Framer<'_> {
     ///
     /// # Errors
     /// See [`Self::poll_egress`].
-    pub fn poll_egress_ready<M: Memory, W: Write + WriteReady>(
+    pub fn poll_egress_ready<E: End, W: Write + WriteReady>(
         &mut self,
         now: Instant,
         writer: &mut W,
-        session: &mut Session<M>,
+        end: &mut E,
     ) -> Result<bool, StreamError<W::Error>> {
-        self.write_while(now, writer, session, W::write_ready)
+        self.write_while(now, writer, end, W::write_ready)
     }
 
-    fn write_while<M: Memory, W: Write>(
+    fn write_while<E: End, W: Write>(
         &mut self,
         now: Instant,
         writer: &mut W,
-        session: &mut Session<M>,
+        end: &mut E,
         mut is_ready: impl FnMut(&mut W) -> Result<bool, W::Error>,
     ) -> Result<bool, StreamError<W::Error>> {
         for _ in 0..Self::TRANSMIT_MAX {
-            self.outbound.fill(now, session);
+            self.outbound.fill(now, end);
             if self.outbound.pending().is_empty() {
                 return Ok(true);
             }

@@ -67,8 +67,7 @@ enum CliError {
 pub(crate) fn run() -> ExitCode {
     // Wrong usage ends here, with exit code 2.
     let Cli { command: Command::Serve(arguments) } = Cli::parse();
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,whimbrel_gateway=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,whimbrel_gateway=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

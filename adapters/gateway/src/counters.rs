@@ -78,16 +78,7 @@ mod tests {
 
     #[test]
     fn every_count_adds_up() {
-        let one = Stored {
-            rows: 1,
-            duplicates: 2,
-            gaps: 3,
-            raw: 4,
-            batches: 5,
-            failures: 6,
-            admitted: 7,
-            refused: 8,
-        };
+        let one = Stored { rows: 1, duplicates: 2, gaps: 3, raw: 4, batches: 5, failures: 6, admitted: 7, refused: 8 };
         let counters = Counters::default();
         counters.add(&one);
         assert_eq!(counters.snapshot(), one);

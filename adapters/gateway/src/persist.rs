@@ -48,8 +48,7 @@ impl Persist<'_> {
     /// the endpoint: that is what pushes back. The sink's last word when it still fails at the
     /// deadline of a shutdown.
     pub(crate) fn store(&self, sink: &mut dyn Sink, batch: &[Reading]) -> Result<Batch, SinkError> {
-        let backoff =
-            ExponentialBuilder::new().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX).without_max_times();
+        let backoff = ExponentialBuilder::new().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX).without_max_times();
         for (failures, pause) in iter::zip(0u64.., backoff.build().chain(iter::repeat(PAUSE_MAX))) {
             match sink.store(batch) {
                 Ok(stored) => {
@@ -95,12 +94,7 @@ mod tests {
     struct Failing(u64);
 
     impl Sink for Failing {
-        fn admit(
-            &mut self,
-            _: DeviceId,
-            _: u32,
-            _: &[OfferedStream],
-        ) -> Result<Vec<StreamAdmission>, AdmitError> {
+        fn admit(&mut self, _: DeviceId, _: u32, _: &[OfferedStream]) -> Result<Vec<StreamAdmission>, AdmitError> {
             Ok(Vec::new())
         }
 

@@ -67,7 +67,8 @@ impl Gateway {
         let done = match open(&config, opened).await {
             Ok(done) => done,
             Err(error) => {
-                endpoint.shutdown(Duration::ZERO).await;
+                // No session yet: it ends at once, and the port is free when the caller hears of it.
+                endpoint.shutdown(GOODBYE).await;
                 return Err(error);
             }
         };
@@ -128,8 +129,7 @@ impl Gateway {
         match self.outcome.take() {
             Some(Ok(Left { kept: 0, lost: 0, .. })) if is_in_time => Ok(stored),
             Some(Ok(Left { reason, kept, lost })) if is_in_time => {
-                let reason =
-                    reason.map_or_else(|| "there was no time left".into(), |reason| reason.to_string());
+                let reason = reason.map_or_else(|| "there was no time left".into(), |reason| reason.to_string());
                 Err(GatewayError::NotStored { path: self.database, reason, kept, lost })
             }
             _ => Err(GatewayError::Stuck { path: self.database }),

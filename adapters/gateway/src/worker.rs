@@ -20,13 +20,13 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 /// What the thread works with. One thread does all of the database's work, in the order in which
 /// things happened: what a device's old session delivered is stored before a new one is admitted.
 pub(crate) struct Worker {
-    pub(crate) events: Events,
-    pub(crate) endpoint: Handle,
-    pub(crate) runtime: tokio::runtime::Handle,
-    pub(crate) control: Arc<Control>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) batch_max: usize,
-    pub(crate) batch_delay: Duration,
+    events: Events,
+    endpoint: Handle,
+    runtime: tokio::runtime::Handle,
+    control: Arc<Control>,
+    counters: Arc<Counters>,
+    batch_max: usize,
+    batch_delay: Duration,
     failing: Quiet,
     refusing: Quiet,
     stopping: bool,

@@ -87,10 +87,7 @@ fn a_port_in_use_is_named_and_no_database_is_made() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let line = fails(serve(&address, &folder.path().join("a.db")));
-    assert!(
-        line.starts_with(&format!("whimbrel: cannot listen on udp {address}: Address already in use")),
-        "{line}"
-    );
+    assert!(line.starts_with(&format!("whimbrel: cannot listen on udp {address}: Address already in use")), "{line}");
     assert!(names(folder.path()).is_empty());
 }
 
@@ -138,10 +135,7 @@ fn a_start_without_room_leaves_nothing_behind() {
     command.env_remove("RUST_LOG");
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let line = fails(command);
-    assert!(
-        line.starts_with(&format!("whimbrel: cannot open the database: {}: ", database.display())),
-        "{line}"
-    );
+    assert!(line.starts_with(&format!("whimbrel: cannot open the database: {}: ", database.display())), "{line}");
     assert!(names(folder.path()).is_empty());
 }
 

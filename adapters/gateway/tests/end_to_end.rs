@@ -71,10 +71,8 @@ impl Place {
         let mut statement = reader.prepare(sql).unwrap();
         let rows = statement.query_map([device], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         let rows: Vec<(u32, i64, Vec<u8>)> = rows.collect::<Result<_, _>>().unwrap();
-        let expected: Vec<_> = epochs
-            .iter()
-            .flat_map(|epoch| (0..count).map(move |seq| (*epoch, seq as i64, payload(seq))))
-            .collect();
+        let expected: Vec<_> =
+            epochs.iter().flat_map(|epoch| (0..count).map(move |seq| (*epoch, seq as i64, payload(seq)))).collect();
         assert!(rows == expected, "{} rows, {} expected", rows.len(), expected.len());
     }
 }
@@ -95,9 +93,7 @@ async fn device(name: &str, gateway: SocketAddr) -> Client {
 async fn device_with(name: &str, gateway: SocketAddr, channel: ChannelConfig) -> Client {
     let identity = Identity { device: DeviceId::new(name.as_bytes()).unwrap(), boot_epoch: 0 };
     let core = Config { max_backoff: whimbrel_core::Duration::from_millis(500), ..Config::new() };
-    Client::connect(gateway, identity, &[channel], ClientConfig { core, ..ClientConfig::default() })
-        .await
-        .unwrap()
+    Client::connect(gateway, identity, &[channel], ClientConfig { core, ..ClientConfig::default() }).await.unwrap()
 }
 
 async fn send(client: &Client, range: core::ops::Range<u64>) {
@@ -289,9 +285,6 @@ async fn readings_that_cannot_be_stored_by_the_deadline_end_the_program_with_a_l
     let end = tokio::task::spawn_blocking(|| whimbrel.wait()).await.unwrap();
     assert_eq!(end.status.code(), Some(1), "{}", end.log);
     let line = end.log.lines().last().unwrap();
-    let start = format!(
-        "whimbrel: cannot store the last readings: {}: database is locked: ",
-        place.database.display()
-    );
+    let start = format!("whimbrel: cannot store the last readings: {}: database is locked: ", place.database.display());
     assert!(line.starts_with(&start), "{line}");
 }

@@ -291,9 +291,9 @@ impl Outbox<'_> {
 
     /// Whether a stream has something to send that its credit forbids.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.streams.iter().any(|stream| {
-            self.message(stream.unsent).is_some_and(|message| message.seq >= stream.credit)
-        })
+        self.streams
+            .iter()
+            .any(|stream| self.message(stream.unsent).is_some_and(|message| message.seq >= stream.credit))
     }
 
     /// Takes the message off every list and frees it.

@@ -17,7 +17,15 @@ pub(crate) struct AckPolicy {
 
 impl AckPolicy {
     /// A packet arrived. `in_order`: it is the one after the largest so far.
-    pub(crate) fn on_packet(&mut self, now: Instant, is_largest: bool, in_order: bool, eliciting: bool, every: u8, max_delay: Duration) {
+    pub(crate) fn on_packet(
+        &mut self,
+        now: Instant,
+        is_largest: bool,
+        in_order: bool,
+        eliciting: bool,
+        every: u8,
+        max_delay: Duration,
+    ) {
         if is_largest {
             self.largest_at = Some(now);
         }

@@ -11,7 +11,9 @@ pub(crate) const PACKET_THRESHOLD: u64 = 3;
 pub(crate) enum Verdict {
     Lost,
     /// Lost if nothing is heard of it by then.
-    Wait { until: Instant },
+    Wait {
+        until: Instant,
+    },
     /// Nothing sent later was acknowledged: only the probe timeout judges it.
     Open,
 }

@@ -134,10 +134,7 @@ impl SentPackets<'_> {
 
     /// Notes a reference of the packet being built.
     pub(crate) fn push_carried(&mut self, carried: Carried) {
-        let at = wrap(
-            usize::from(self.state.carried_head) + usize::from(self.state.carried_len),
-            self.carried.len(),
-        );
+        let at = wrap(usize::from(self.state.carried_head) + usize::from(self.state.carried_len), self.carried.len());
         if let Some(place) = self.carried.get_mut(at) {
             *place = carried;
             self.state.carried_len += 1;

@@ -156,9 +156,7 @@ impl<'a> Engine<'a> {
 
     fn on_commit(&mut self, id: StreamId, next: SeqNo) {
         let outbox = &mut self.outbox();
-        let known = outbox.streams.iter().position(|stream| {
-            stream.id == id && stream.durable && next <= stream.next
-        });
+        let known = outbox.streams.iter().position(|stream| stream.id == id && stream.durable && next <= stream.next);
         let Some(at) = known else {
             return self.drop_for(|dropped| &mut dropped.malformed);
         };

@@ -16,8 +16,7 @@ impl State {
     pub(super) fn pto_deadline(&self) -> Option<Instant> {
         (self.recovery.in_flight > 0).then(|| {
             let recovery = &self.recovery;
-            let wait =
-                pto::backoff(self.pto_period(), recovery.pto_count, self.config.max_backoff, recovery.jitter);
+            let wait = pto::backoff(self.pto_period(), recovery.pto_count, self.config.max_backoff, recovery.jitter);
             recovery.last_eliciting + wait
         })
     }

@@ -30,7 +30,8 @@ impl State {
             // that commits in batches is not yet silent.
             let period = self.pto_period();
             let period = period.saturating_add(period.saturating_shl(1));
-            self.patience.since + pto::backoff(period, self.patience.tries, self.config.max_backoff, self.patience.jitter)
+            self.patience.since
+                + pto::backoff(period, self.patience.tries, self.config.max_backoff, self.patience.jitter)
         })
     }
 }

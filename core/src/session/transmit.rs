@@ -112,9 +112,7 @@ impl Engine<'_> {
         let reach = largest.value().saturating_sub(known).min(255);
         let received = recovery.received;
         let delay = recovery.ack.delay(self.st.now);
-        let is_received = |below: u64| {
-            largest.value().checked_sub(below).is_some_and(|pn| received.is_accepted(pn))
-        };
+        let is_received = |below: u64| largest.value().checked_sub(below).is_some_and(|pn| received.is_accepted(pn));
         if emit_ack(largest, delay, is_received, reach, w).is_ok() {
             built.acknowledged = Some(largest);
             recovery.ack.on_sent();
@@ -156,9 +154,8 @@ impl Engine<'_> {
             }
             let at = w.len();
             // With its length, as if another frame came after it; without, when only that fits.
-            let length = Some(message.len).filter(|len| {
-                head.len(follows, Some(*len)) + usize::from(*len) <= w.remaining()
-            });
+            let length =
+                Some(message.len).filter(|len| head.len(follows, Some(*len)) + usize::from(*len) <= w.remaining());
             if head.len(follows, length) + usize::from(message.len) > w.remaining() {
                 return;
             }

@@ -92,11 +92,7 @@ impl<'a> Ack<'a> {
 
 /// The lowest packet that run and bitmap describe; `None` when the bitmap has room below packet 0.
 fn cursor_below(lowest_of_run: u64, bits: &[u8]) -> Option<u64> {
-    if bits.is_empty() {
-        Some(lowest_of_run)
-    } else {
-        lowest_of_run.checked_sub(1 + u64::from(bitmap::bits(bits)))
-    }
+    if bits.is_empty() { Some(lowest_of_run) } else { lowest_of_run.checked_sub(1 + u64::from(bitmap::bits(bits))) }
 }
 
 /// The packets of a range below the cursor; `None` when they would lie below packet 0.
@@ -293,8 +289,7 @@ mod tests {
         let mut buf = [0; ACK_LEN_MAX];
         let mut w = Writer::new(&mut buf);
         let received = |k| below.contains(&k);
-        emit_ack(PacketNumber::new(largest), Duration::from_micros(u64::MAX), received, reach, &mut w)
-            .unwrap();
+        emit_ack(PacketNumber::new(largest), Duration::from_micros(u64::MAX), received, reach, &mut w).unwrap();
         w.written().to_vec()
     }
 

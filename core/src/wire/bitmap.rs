@@ -5,10 +5,7 @@ use super::{Reader, Writer};
 use crate::{BufferTooSmall, DecodeError};
 
 /// Reads a length byte in `lengths` and the bitmap.
-pub(super) fn read<'a>(
-    r: &mut Reader<'a>,
-    lengths: core::ops::RangeInclusive<u8>,
-) -> Result<&'a [u8], DecodeError> {
+pub(super) fn read<'a>(r: &mut Reader<'a>, lengths: core::ops::RangeInclusive<u8>) -> Result<&'a [u8], DecodeError> {
     let bitmap = r.counted(lengths)?;
     if bitmap.last() == Some(&0) {
         return Err(DecodeError::NotCanonical);
@@ -17,18 +14,13 @@ pub(super) fn read<'a>(
 }
 
 /// Writes the bits below `bits` that `is_set` names, with the length byte; `bits` is at most 255 * 8.
-pub(super) fn write(
-    w: &mut Writer<'_>,
-    bits: u32,
-    is_set: impl Fn(u32) -> bool,
-) -> Result<(), BufferTooSmall> {
+pub(super) fn write(w: &mut Writer<'_>, bits: u32, is_set: impl Fn(u32) -> bool) -> Result<(), BufferTooSmall> {
     let used = bits - (0..bits).rev().take_while(|bit| !is_set(*bit)).count() as u32;
     let len = used.div_ceil(8);
     w.whole(|w| {
         w.u8(u8::try_from(len).map_err(|_| BufferTooSmall)?)?;
         for (byte, at) in w.reserve(len as usize)?.iter_mut().zip((0u32..).step_by(8)) {
-            *byte =
-                (at..used.min(at + 8)).filter(|bit| is_set(*bit)).fold(0, |byte, bit| byte | 1 << (bit - at));
+            *byte = (at..used.min(at + 8)).filter(|bit| is_set(*bit)).fold(0, |byte, bit| byte | 1 << (bit - at));
         }
         Ok(())
     })

@@ -66,11 +66,7 @@ const fn following(previous: (StreamId, u16)) -> (StreamId, u16) {
 
 impl<'a> Data<'a> {
     /// Reads what follows byte 0. `previous` is the DATA frame before this one in the packet.
-    pub(super) fn parse(
-        first: u8,
-        r: &mut Reader<'a>,
-        previous: Option<(StreamId, u16)>,
-    ) -> Result<Self, DecodeError> {
+    pub(super) fn parse(first: u8, r: &mut Reader<'a>, previous: Option<(StreamId, u16)>) -> Result<Self, DecodeError> {
         if first & RESERVED != 0 {
             return Err(DecodeError::Invalid);
         }
@@ -222,8 +218,7 @@ pub fn drop_last_length(w: &mut Writer<'_>, at: usize, payload_len: u16) {
     let Some((first, rest)) = w.written_mut().get_mut(at..).and_then(|frame| frame.split_first_mut()) else {
         return;
     };
-    let tail =
-        rest.len().checked_sub(usize::from(payload_len) + gone).and_then(|start| rest.get_mut(start..));
+    let tail = rest.len().checked_sub(usize::from(payload_len) + gone).and_then(|start| rest.get_mut(start..));
     let Some(tail) = tail.filter(|_| *first & (kind::DATA | LENGTH) == kind::DATA | LENGTH) else { return };
     if gone <= tail.len() {
         *first &= !LENGTH;
@@ -256,8 +251,7 @@ pub(super) mod tests {
     /// Any head.
     pub(in crate::wire) fn heads() -> impl Strategy<Value = DataHead> {
         let sampled = prop::option::of((any::<u32>(), any::<u64>()));
-        let fragment =
-            prop::option::of((0u8..255).prop_flat_map(|index| (Just(index), (index + 1).max(2)..=255)));
+        let fragment = prop::option::of((0u8..255).prop_flat_map(|index| (Just(index), (index + 1).max(2)..=255)));
         let schema = prop::option::of(any::<u64>());
         (0u8..128, any::<u16>(), sampled, any::<Option<u32>>(), fragment, schema).prop_map(
             |(id, seq16, sampled, lifetime_ms, fragment, schema)| DataHead {

@@ -68,8 +68,7 @@ impl ShortHeader {
         };
         let cid = ConnectionId::new(r.take(cid_len)?).ok_or(DecodeError::Invalid)?;
         let pn_len = 1 + ((flags >> PN_LEN_SHIFT) & 3);
-        let truncated_pn =
-            r.take(usize::from(pn_len))?.iter().rev().fold(0, |pn, byte| pn << 8 | u32::from(*byte));
+        let truncated_pn = r.take(usize::from(pn_len))?.iter().rev().fold(0, |pn, byte| pn << 8 | u32::from(*byte));
         let header = Self { cid, key_phase: flags & KEY_PHASE != 0, pn_len, truncated_pn };
         Ok((header, datagram.len() - r.rest().len()))
     }

@@ -26,15 +26,12 @@ mod writer;
 mod vectors;
 
 pub use ack::{ACK_LEN_MAX, ACK_REACH_MAX, Ack, AckRanges, emit_ack};
-pub use control::{
-    COMMIT_BEYOND_MAX, Commit, emit_close, emit_commit, emit_commit_beyond, emit_credit, emit_ping,
-};
+pub use control::{COMMIT_BEYOND_MAX, Commit, emit_close, emit_commit, emit_commit_beyond, emit_credit, emit_ping};
 pub use data::{Data, DataHead, Fragment, Sampled, drop_last_length};
 pub use frame::{DATA_FRAMES_MAX, Frame, Frames};
 pub use handshake::{
-    Accept, AcceptFields, AcceptedStream, Hello, HelloFields, Limits, OfferedStream, REFUSE_LEN, RESET_LEN,
-    Refuse, RefuseCode, Reset, STREAMS_MAX, emit_accept, emit_hello, is_intact, refuse, refuse_version,
-    reset,
+    Accept, AcceptFields, AcceptedStream, Hello, HelloFields, Limits, OfferedStream, REFUSE_LEN, RESET_LEN, Refuse,
+    RefuseCode, Reset, STREAMS_MAX, emit_accept, emit_hello, is_intact, refuse, refuse_version, reset,
 };
 pub use header::{LongHeader, LongType, Route, ShortHeader, VERSION, route};
 pub use nak::{NAK_BEYOND_MAX, Nak, emit_nak};

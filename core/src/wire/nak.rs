@@ -31,8 +31,7 @@ impl<'a> Nak<'a> {
     /// The lowest 16 bits of the missing messages' numbers, ascending from `base`; they wrap.
     pub fn missing(&self) -> impl Iterator<Item = u16> + Clone + use<'a> {
         let base = self.base;
-        core::iter::once(base)
-            .chain(bitmap::ones(self.bitmap).map(move |bit| base.wrapping_add(1 + bit as u16)))
+        core::iter::once(base).chain(bitmap::ones(self.bitmap).map(move |bit| base.wrapping_add(1 + bit as u16)))
     }
 }
 

@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 
 use super::*;
 use crate::{
-    CloseReason, ConnectionId, DecodeError, Delivery, DeviceId, Duration, PacketNumber, SchemaId, SeqNo,
-    StreamEpoch, StreamId, stream,
+    CloseReason, ConnectionId, DecodeError, Delivery, DeviceId, Duration, PacketNumber, SchemaId, SeqNo, StreamEpoch,
+    StreamId, stream,
 };
 
 const TEXT: &str = include_str!("../../../docs/PROTOCOL.md");
@@ -106,15 +106,13 @@ fn gateway_cid() -> ConnectionId {
 }
 
 fn accept() -> Vec<u8> {
-    let fields =
-        AcceptFields { echo: DEVICE_NONCE, nonce: GATEWAY_NONCE, cid: gateway_cid(), limits: limits(1452) };
-    let accepted =
-        [(1, 5, 0, 64), (2, 4, 300, u64::MAX)].map(|(number, epoch, next, credit)| AcceptedStream {
-            id: id(number),
-            epoch: StreamEpoch::new(epoch).unwrap(),
-            next: SeqNo::new(next),
-            credit: SeqNo::new(credit),
-        });
+    let fields = AcceptFields { echo: DEVICE_NONCE, nonce: GATEWAY_NONCE, cid: gateway_cid(), limits: limits(1452) };
+    let accepted = [(1, 5, 0, 64), (2, 4, 300, u64::MAX)].map(|(number, epoch, next, credit)| AcceptedStream {
+        id: id(number),
+        epoch: StreamEpoch::new(epoch).unwrap(),
+        next: SeqNo::new(next),
+        credit: SeqNo::new(credit),
+    });
     let offered = [offer(3, Delivery::Ordered, false, 3, 9, 0, 0)];
     let mut buf = [0; 200];
     let len = emit_accept(&fields, accepted.into_iter(), offered.into_iter(), &mut buf).unwrap();
@@ -225,10 +223,7 @@ fn opened(packet: &[u8], largest: Option<u64>, direction: u8) -> Option<Vec<u8>>
 fn every_vector_says_what_the_text_says() {
     let hello = vector("hello");
     let hello = Hello::parse(&hello).unwrap();
-    assert_eq!(
-        (hello.device().as_bytes(), hello.nonce(), hello.boot_epoch()),
-        (&b"sim-0"[..], DEVICE_NONCE, 3)
-    );
+    assert_eq!((hello.device().as_bytes(), hello.nonce(), hello.boot_epoch()), (&b"sim-0"[..], DEVICE_NONCE, 3));
     assert_eq!(hello.streams().map(|stream| stream.next.value()).collect::<Vec<_>>(), [7, 300]);
     let accept = vector("accept");
     let accept = Accept::parse(&accept).unwrap();

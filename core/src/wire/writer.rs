@@ -100,10 +100,7 @@ impl<'a> Writer<'a> {
     }
 
     /// All that `write` writes, or nothing when it fails.
-    pub fn whole(
-        &mut self,
-        write: impl FnOnce(&mut Self) -> Result<(), BufferTooSmall>,
-    ) -> Result<(), BufferTooSmall> {
+    pub fn whole(&mut self, write: impl FnOnce(&mut Self) -> Result<(), BufferTooSmall>) -> Result<(), BufferTooSmall> {
         let before = self.len;
         let done = write(self);
         if done.is_err() {

@@ -43,8 +43,7 @@ struct Json {
 /// The payload as JSON; `None` when it is not exactly one reading.
 pub(super) fn decode(payload: &[u8]) -> Option<String> {
     let (reading, rest) = postcard::take_from_bytes::<Reading>(payload).ok()?;
-    let decimals =
-        [reading.temperature, reading.humidity, reading.light, reading.co2, reading.humidity_ratio];
+    let decimals = [reading.temperature, reading.humidity, reading.light, reading.co2, reading.humidity_ratio];
     if !rest.is_empty() || !decimals.iter().all(Decimal::is_valid) {
         return None;
     }

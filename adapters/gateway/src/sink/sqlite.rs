@@ -41,11 +41,7 @@ impl Sqlite {
         match open::connect(file.path()) {
             Ok(connection) => Ok(Self { connection, _file: file }),
             Err(reason) => {
-                let reason = if is_io(&reason) {
-                    file.probe().err().map_or(reason, DatabaseError::Io)
-                } else {
-                    reason
-                };
+                let reason = if is_io(&reason) { file.probe().err().map_or(reason, DatabaseError::Io) } else { reason };
                 file.discard();
                 Err(reason)
             }

@@ -49,8 +49,7 @@ impl Whimbrel {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill =
-            Command::new("sh").args(["-c", "kill -s $0 $1", name]).arg(self.child.id().to_string()).status();
+        let kill = Command::new("sh").args(["-c", "kill -s $0 $1", name]).arg(self.child.id().to_string()).status();
         assert!(kill.unwrap().success());
     }
 

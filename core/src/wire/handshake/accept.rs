@@ -77,12 +77,8 @@ impl<'a> Accept<'a> {
     /// mode that is reserved, and for another packet type.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         let mut r = open_ours(datagram, LongType::Accept)?;
-        let fields = AcceptFields {
-            echo: r.u64()?,
-            nonce: r.u64()?,
-            cid: r.connection_id()?,
-            limits: Limits::parse(&mut r)?,
-        };
+        let fields =
+            AcceptFields { echo: r.u64()?, nonce: r.u64()?, cid: r.connection_id()?, limits: Limits::parse(&mut r)? };
         let accepted = parse_list::<AcceptedStream>(&mut r, |_| true)?;
         let offered = parse_list::<OfferedStream>(&mut r, |offered| offered.epoch.is_some())?;
         r.finish()?;
@@ -153,8 +149,12 @@ mod tests {
     use std::vec::Vec;
 
     fn any_fields() -> impl Strategy<Value = AcceptFields> {
-        (any::<u64>(), any::<u64>(), any_cid(), any_limits())
-            .prop_map(|(echo, nonce, cid, limits)| AcceptFields { echo, nonce, cid, limits })
+        (any::<u64>(), any::<u64>(), any_cid(), any_limits()).prop_map(|(echo, nonce, cid, limits)| AcceptFields {
+            echo,
+            nonce,
+            cid,
+            limits,
+        })
     }
 
     fn accept_of(offer: &OfferedStream) -> AcceptedStream {
@@ -168,12 +168,7 @@ mod tests {
             echo: 1,
             nonce: 2,
             cid: ConnectionId::EMPTY,
-            limits: Limits {
-                max_datagram: 127,
-                max_message: 1,
-                ack_reach: 1,
-                max_ack_delay: crate::Duration::ZERO,
-            },
+            limits: Limits { max_datagram: 127, max_message: 1, ack_reach: 1, max_ack_delay: crate::Duration::ZERO },
         };
         let one = StreamEpoch::new(1).unwrap();
         let accepted = AcceptedStream {

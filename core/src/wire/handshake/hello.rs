@@ -147,14 +147,15 @@ pub(in crate::wire) mod tests {
     }
 
     fn any_fields() -> impl Strategy<Value = HelloFields> {
-        (prop::collection::vec(any::<u8>(), 1..17), any::<u64>(), any::<u32>(), any_cid(), any_limits())
-            .prop_map(|(device, nonce, boot_epoch, reply_cid, limits)| HelloFields {
+        (prop::collection::vec(any::<u8>(), 1..17), any::<u64>(), any::<u32>(), any_cid(), any_limits()).prop_map(
+            |(device, nonce, boot_epoch, reply_cid, limits)| HelloFields {
                 device: DeviceId::new(&device).unwrap(),
                 nonce,
                 boot_epoch,
                 reply_cid,
                 limits,
-            })
+            },
+        )
     }
 
     /// A HELLO without streams.

@@ -59,10 +59,7 @@ pub(in crate::wire) mod tests {
     #[test]
     fn a_datagram_below_the_minimum_is_refused() {
         assert_eq!(Limits::parse(&mut Reader::new(&[126, 0, 0, 0])), Err(DecodeError::Invalid));
-        assert_eq!(
-            Limits::parse(&mut Reader::new(&[127, 0, 0, 0])).map(|limits| limits.max_datagram),
-            Ok(127)
-        );
+        assert_eq!(Limits::parse(&mut Reader::new(&[127, 0, 0, 0])).map(|limits| limits.max_datagram), Ok(127));
     }
 
     proptest! {

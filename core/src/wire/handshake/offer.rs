@@ -201,8 +201,7 @@ pub(in crate::wire) mod tests {
 
     #[test]
     fn modes_and_numbers_are_checked() {
-        let one =
-            |id, mode, epoch, base, next| parse(&[&[1][..], &entry(id, mode, epoch, base, next)].concat());
+        let one = |id, mode, epoch, base, next| parse(&[&[1][..], &entry(id, mode, epoch, base, next)].concat());
         assert_eq!(one(1, 7, 0, 2, 5).unwrap().len(), 1);
         assert_eq!(one(1, 0, 1, 5, 5).unwrap()[0].delivery, Delivery::BestEffort);
         assert_eq!(one(1, 1, 0, 0, 0), Err(DecodeError::Unknown));

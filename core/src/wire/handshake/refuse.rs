@@ -128,10 +128,7 @@ mod tests {
             assert_eq!(Refuse::parse(&refused(reason)), Ok(Refuse { echo, code, lowest: 1, highest: 1 }));
         }
         let hello = small();
-        assert_eq!(
-            refuse(&Hello::parse(&hello).unwrap(), CloseReason::Refused, &mut [0; REFUSE_LEN - 1]),
-            None
-        );
+        assert_eq!(refuse(&Hello::parse(&hello).unwrap(), CloseReason::Refused, &mut [0; REFUSE_LEN - 1]), None);
     }
 
     #[test]

@@ -58,8 +58,8 @@ struct Admission<'a> {
 
 impl Admission<'_> {
     fn stream(&self, offer: &OfferedStream) -> Result<StreamAdmission, AdmitError> {
-        let base = i64::try_from(offer.base.value())
-            .map_err(|_| AdmitError::Number { stream: offer.id, base: offer.base })?;
+        let base =
+            i64::try_from(offer.base.value()).map_err(|_| AdmitError::Number { stream: offer.id, base: offer.base })?;
         let watermark = match offer.epoch {
             Some(epoch) => self.watermark(offer, epoch)?,
             None => None,
@@ -156,13 +156,7 @@ impl Admission<'_> {
     }
 
     /// Stops waiting for what the device let go of, and writes down how much that is.
-    fn skip(
-        &self,
-        offer: &OfferedStream,
-        epoch: StreamEpoch,
-        base: i64,
-        missing: u64,
-    ) -> rusqlite::Result<()> {
+    fn skip(&self, offer: &OfferedStream, epoch: StreamEpoch, base: i64, missing: u64) -> rusqlite::Result<()> {
         let (device, stream, epoch) = (&self.device, offer.id.to_wire(), epoch.number());
         self.transaction
             .prepare_cached("UPDATE streams SET next = ?4 WHERE device = ?1 AND stream = ?2 AND epoch = ?3")?

@@ -113,8 +113,7 @@ fn what_was_not_durable_is_not_a_rollback() {
     let ordered = OfferedStream { durable: false, ..offer(Some(epoch(1)), 12, 12) };
     assert_eq!(fixture.admit(&[ordered]), [admission(1, 12)]);
     assert_eq!(fixture.number("SELECT count FROM ledger WHERE reason = 'not_durable'"), 2);
-    let best_effort =
-        OfferedStream { durable: false, delivery: Delivery::BestEffort, ..offer(Some(epoch(1)), 20, 20) };
+    let best_effort = OfferedStream { durable: false, delivery: Delivery::BestEffort, ..offer(Some(epoch(1)), 20, 20) };
     assert_eq!(fixture.admit(&[best_effort]), [admission(1, 20)]);
     assert_eq!(fixture.number("SELECT sum(count) FROM ledger"), 2);
 }

@@ -59,9 +59,8 @@ impl Model {
 
 fn apply(op: Op, fixture: &mut Fixture, model: &mut Model) {
     let epoch = whimbrel_core::StreamEpoch::new(model.epoch).unwrap();
-    let batch = |start: u64, count: u64| -> Vec<Reading> {
-        (start..start + count).map(|seq| reading(epoch, seq)).collect()
-    };
+    let batch =
+        |start: u64, count: u64| -> Vec<Reading> { (start..start + count).map(|seq| reading(epoch, seq)).collect() };
     match op {
         Op::Store { offset, count } => {
             let start = model.next.saturating_add_signed(offset);

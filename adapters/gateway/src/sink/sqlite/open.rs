@@ -113,8 +113,7 @@ mod tests {
         let fixture = Fixture::new();
         assert_eq!(fixture.number("PRAGMA synchronous"), 2);
         assert_eq!(fixture.number("PRAGMA application_id"), APPLICATION_ID);
-        let mode: String =
-            fixture.sink.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        let mode: String = fixture.sink.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
     }
 

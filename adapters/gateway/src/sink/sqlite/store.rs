@@ -75,21 +75,14 @@ fn load(transaction: &Transaction<'_>, (device, stream, epoch): Key) -> rusqlite
     let device = device_name(&device);
     transaction
         .prepare_cached("SELECT next, ordered FROM streams WHERE device = ?1 AND stream = ?2 AND epoch = ?3")?
-        .query_row(params![device, stream.to_wire(), epoch.number()], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?))
-        })
+        .query_row(params![device, stream.to_wire(), epoch.number()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
         .optional()
         .map(|found| found.map(|(next, ordered)| Stream { device, next, stored: next, ordered }))
 }
 
-fn store_one(
-    transaction: &Transaction<'_>,
-    stream: &mut Stream,
-    reading: &Reading,
-) -> rusqlite::Result<Fate> {
+fn store_one(transaction: &Transaction<'_>, stream: &mut Stream, reading: &Reading) -> rusqlite::Result<Fate> {
     // The last number cannot be stored: no watermark lies beyond it.
-    let Some((seq, after)) =
-        i64::try_from(reading.seq.value()).ok().and_then(|seq| Some((seq, seq.checked_add(1)?)))
+    let Some((seq, after)) = i64::try_from(reading.seq.value()).ok().and_then(|seq| Some((seq, seq.checked_add(1)?)))
     else {
         return Ok(Fate::Gap);
     };

@@ -114,16 +114,10 @@ fn a_known_schema_gets_json_and_a_wrong_payload_stays_raw() {
     ];
     let stored = fixture.sink.store(&batch).unwrap();
     assert_eq!((stored.counts.rows, stored.counts.raw), (2, 1));
-    assert_eq!(
-        fixture.number("SELECT json ->> 'date' = '1970-01-01 00:00:01' FROM readings WHERE seq = 0"),
-        1
-    );
+    assert_eq!(fixture.number("SELECT json ->> 'date' = '1970-01-01 00:00:01' FROM readings WHERE seq = 0"), 1);
     assert_eq!(fixture.number("SELECT json IS NULL FROM readings WHERE seq = 1"), 1);
-    let kept: Vec<u8> = fixture
-        .sink
-        .connection
-        .query_row("SELECT payload FROM readings WHERE seq = 1", [], |row| row.get(0))
-        .unwrap();
+    let kept: Vec<u8> =
+        fixture.sink.connection.query_row("SELECT payload FROM readings WHERE seq = 1", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, wrong);
 }
 
@@ -150,8 +144,7 @@ fn a_kill_in_the_middle_of_a_transaction_leaves_none_of_it() {
     fixture.sink.connection.execute_batch("PRAGMA cache_size = 2").unwrap();
     let log = fixture.folder.path().join("a.db-wal");
     let before = fs::metadata(&log).unwrap().len();
-    let transaction =
-        fixture.sink.connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let transaction = fixture.sink.connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     assert_eq!(store_in(&transaction, &run(epoch, 2..2000)).unwrap().counts.rows, 1998);
     assert!(fs::metadata(&log).unwrap().len() > before, "the log holds what was not committed");
     // What a kill at this moment leaves behind.
