@@ -105,7 +105,7 @@ impl<'a> Engine<'a> {
             }
             Seen::TooOld => return self.refuse(|dropped| &mut dropped.too_old),
         }
-        let Some(contents) = survey(payload) else { return self.refuse(|dropped| &mut dropped.malformed) };
+        let Some(contents) = self.survey(payload) else { return self.refuse(|dropped| &mut dropped.malformed) };
         let arrival = self.note_arrival(pn, path, contents);
         if contents.control {
             for frame in Frames::new(payload).flatten() {
@@ -113,6 +113,33 @@ impl<'a> Engine<'a> {
             }
         }
         Received::packet(self, if contents.data { payload } else { &[] }, arrival)
+    }
+
+    /// Reads every frame once; `None` when one of them is not what the protocol allows here.
+    fn survey(&mut self, payload: &[u8]) -> Option<Contents> {
+        let mut contents = Contents::default();
+        for frame in Frames::new(payload) {
+            let frame = frame.ok()?;
+            contents.eliciting |= frame.is_ack_eliciting();
+            match frame {
+                Frame::Data(data) => {
+                    // This version's sessions neither send nor understand the optional fields: part of a
+                    // message must not pass for a message, nor one with a deadline for one without.
+                    let plain = data.sampled.is_none()
+                        && data.lifetime_ms.is_none()
+                        && data.fragment.is_none()
+                        && data.schema.is_none();
+                    let known = self.receive_streams().iter().any(|stream| stream.id == data.stream);
+                    if !plain || !known {
+                        return None;
+                    }
+                    contents.data = true;
+                }
+                Frame::Padding | Frame::Ping => {}
+                _ => contents.control = true,
+            }
+        }
+        Some(contents)
     }
 
     /// The packet is authentic and new.
@@ -172,21 +199,4 @@ impl<'a> Engine<'a> {
             self.st.pending.closed = Some(reason);
         }
     }
-}
-
-/// Reads every frame once; `None` when one of them is not what the protocol allows.
-fn survey(payload: &[u8]) -> Option<Contents> {
-    let mut contents = Contents::default();
-    for frame in Frames::new(payload) {
-        let frame = frame.ok()?;
-        contents.eliciting |= frame.is_ack_eliciting();
-        match frame {
-            // This version sends whole messages only; part of one must not pass for one.
-            Frame::Data(data) if data.fragment.is_some() => return None,
-            Frame::Data(_) => contents.data = true,
-            Frame::Padding | Frame::Ping => {}
-            _ => contents.control = true,
-        }
-    }
-    Some(contents)
 }

@@ -134,8 +134,6 @@ impl<'a> Received<'a> {
     fn place(&mut self, data: &Data<'_>, take: bool) -> Option<(usize, SeqNo)> {
         let mut reorder = self.engine.reorder();
         let Some(at) = reorder.streams.iter().position(|stream| stream.id == data.stream) else {
-            // Of a stream that was never announced: a fault of the peer; it is not ours to keep.
-            self.all_placed = false;
             return None;
         };
         let stream = reorder.streams.get_mut(at)?;
