@@ -2,7 +2,7 @@
 //!
 //! No standard library, no allocation, no unsafe code, no clock, no socket: the caller moves bytes
 //! and tells the time. [`Session`] is one peer; its documentation is the contract. Memory is the
-//! caller's: [`Small`], [`Medium`] and [`Large`] are presets of 2, 8 and 32 KiB a session.
+//! caller's: [`Small`], [`Medium`] and [`Large`] are presets of at most 2, 8 and 32 KiB a session.
 //!
 //! Features: `typed` (messages as serde types, by postcard).
 #![no_std]

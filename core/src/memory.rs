@@ -62,12 +62,12 @@ pub struct Inline<
     slot_bytes: [u8; SLOT_BYTES],
 }
 
-/// About 2 KiB a session: 16 messages and 480 payload bytes kept.
-pub type Small = Inline<2, 1, 16, 16, 8, 16, 8, 2, 128>;
-/// About 8 KiB a session: 64 messages and 2,880 payload bytes kept.
-pub type Medium = Inline<4, 4, 64, 96, 24, 96, 64, 8, 1024>;
-/// About 32 KiB a session: 192 messages and 11,520 payload bytes kept.
-pub type Large = Inline<8, 8, 192, 384, 64, 384, 512, 32, 8192>;
+/// At most 2 KiB a session: 12 messages and 360 payload bytes kept, messages of 64 bytes received.
+pub type Small = Inline<2, 1, 12, 12, 6, 12, 8, 2, 128>;
+/// At most 8 KiB a session: 64 messages and 2,250 payload bytes kept, messages of 128 bytes received.
+pub type Medium = Inline<4, 4, 64, 75, 24, 96, 64, 8, 1024>;
+/// At most 32 KiB a session: 192 messages and 10,560 payload bytes kept, messages of 256 bytes received.
+pub type Large = Inline<8, 8, 192, 352, 64, 384, 512, 32, 8192>;
 
 impl<
     const SEND: usize,
@@ -88,7 +88,7 @@ impl<
             assert!(RECEIVE <= 32, "at most 32 received streams");
             assert!(PACKETS >= 4, "recovery needs four packets in flight");
             assert!(CARRIED >= PACKETS, "a packet carries at least one message");
-            assert!(RECEIVE == 0 || INDEX % RECEIVE == 0, "every stream has the same reorder window");
+            assert!(RECEIVE == 0 || INDEX.is_multiple_of(RECEIVE), "every stream has the same reorder window");
             assert!(MESSAGES < NONE as usize && BLOCKS < NONE as usize && SLOTS < NONE as usize);
         }
         Self {
@@ -157,8 +157,8 @@ mod tests {
     // The presets are a contract: a change of these bounds is a change of the documentation.
     #[test]
     fn a_session_fits_its_preset() {
-        assert!(size_of::<Session<Small>>() <= 2_560, "{}", size_of::<Session<Small>>());
-        assert!(size_of::<Session<Medium>>() <= 9 * 1024, "{}", size_of::<Session<Medium>>());
-        assert!(size_of::<Session<Large>>() <= 34 * 1024, "{}", size_of::<Session<Large>>());
+        assert!(size_of::<Session<Small>>() <= 2 * 1024, "{}", size_of::<Session<Small>>());
+        assert!(size_of::<Session<Medium>>() <= 8 * 1024, "{}", size_of::<Session<Medium>>());
+        assert!(size_of::<Session<Large>>() <= 32 * 1024, "{}", size_of::<Session<Large>>());
     }
 }

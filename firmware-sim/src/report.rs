@@ -248,7 +248,7 @@ impl fmt::Display for Report {
             "caught by",
             format_args!(
                 "frame check {frame_check}, IP checksum {ip_checksum}, UDP checksum {udp_checksum}, \
-                 stack {other}, Whimbrel {}; full queues {}",
+                 stack {other}, Whimbrel {}; full queues or no gateway {}",
                 totals.spoilt, totals.overrun
             ),
         )

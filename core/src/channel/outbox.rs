@@ -238,11 +238,42 @@ impl Outbox<'_> {
         }
     }
 
-    /// Sends the message again although its packets may still arrive: a probe (RFC 9002 section 6.2.4).
-    pub(crate) fn probe(&mut self, carried: Carried) {
-        if self.resolve(carried).is_some_and(|message| message.state == MessageState::InFlight) {
-            self.due_push(carried.slot);
+    /// Sends again, before anything else, the lowest messages of a stream that have not arrived, although
+    /// their packets may still do: a probe (RFC 9002 section 6.2.4). Only these are sure to be taken by a
+    /// peer whose reorder buffer is full. At most `bytes` of payload; returns how many messages.
+    pub(crate) fn probe(&mut self, stream: u8, mut bytes: usize) -> u8 {
+        let Some(head) = self.streams.get(usize::from(stream)).map(|stream| stream.head) else { return 0 };
+        let (mut slot, mut last, mut count) = (head, NONE, 0u8);
+        while let Some(message) = self.message(slot).copied() {
+            match message.state {
+                MessageState::Arrived => {}
+                MessageState::InFlight | MessageState::Due => {
+                    let len = usize::from(message.len);
+                    if count > 0 && (len > bytes || count == u8::MAX) {
+                        break;
+                    }
+                    bytes = bytes.saturating_sub(len);
+                    (last, count) = (slot, count + 1);
+                }
+                MessageState::Unsent | MessageState::Free => break,
+            }
+            slot = message.next;
         }
+        // Backwards, so that the lowest is the first of the list in the end.
+        let mut slot = last;
+        while let Some(message) = self.message(slot).copied() {
+            if message.state == MessageState::Due {
+                self.due_remove(slot);
+            }
+            if matches!(message.state, MessageState::Due | MessageState::InFlight) {
+                self.due_push_front(slot);
+            }
+            if slot == head {
+                break;
+            }
+            slot = message.prev;
+        }
+        count
     }
 
     /// The peer stored everything below `next`.
@@ -347,6 +378,20 @@ impl Outbox<'_> {
             None => self.state.due_head = slot,
         }
         self.state.due_tail = slot;
+    }
+
+    fn due_push_front(&mut self, slot: u16) {
+        let head = self.state.due_head;
+        if let Some(message) = self.message_mut(slot) {
+            message.state = MessageState::Due;
+            message.due_prev = NONE;
+            message.due_next = head;
+        }
+        match self.message_mut(head) {
+            Some(first) => first.due_prev = slot,
+            None => self.state.due_tail = slot,
+        }
+        self.state.due_head = slot;
     }
 
     fn due_remove(&mut self, slot: u16) {

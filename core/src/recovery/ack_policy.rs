@@ -9,10 +9,12 @@ pub(crate) struct AckPolicy {
     unacknowledged: u8,
     /// When the acknowledgement is due at the latest.
     deadline: Option<Instant>,
-    /// When the largest packet arrived, for the delay field.
-    largest_at: Option<Instant>,
+    /// When the largest packet arrived, for the delay field; nothing is acknowledged before the first.
+    largest_at: Instant,
     /// The peer knows of everything up to here: it acknowledged an acknowledgement of it.
     pub(crate) known_to_peer: Option<PacketNumber>,
+    /// Our first packet whose acknowledgement told of the last packet that came late.
+    complete_from: PacketNumber,
 }
 
 impl AckPolicy {
@@ -27,7 +29,7 @@ impl AckPolicy {
         max_delay: Duration,
     ) {
         if is_largest {
-            self.largest_at = Some(now);
+            self.largest_at = now;
         }
         if !eliciting {
             return;
@@ -43,6 +45,20 @@ impl AckPolicy {
         self.deadline = Some(now);
     }
 
+    /// A packet arrived that is not the largest. `next`: the number of our next packet. What was
+    /// said before did not tell of it.
+    pub(crate) fn on_late(&mut self, pn: PacketNumber, next: PacketNumber) {
+        self.known_to_peer = self.known_to_peer.filter(|known| *known < pn);
+        self.complete_from = next;
+    }
+
+    /// Our packet `pn`, which acknowledged up to `largest`, arrived.
+    pub(crate) fn on_known(&mut self, pn: PacketNumber, largest: Option<PacketNumber>) {
+        if pn >= self.complete_from {
+            self.known_to_peer = self.known_to_peer.max(largest);
+        }
+    }
+
     /// Whether there is something to acknowledge at all, so that a packet that goes anyway takes it along.
     pub(crate) fn is_pending(&self) -> bool {
         self.deadline.is_some()
@@ -55,7 +71,7 @@ impl AckPolicy {
 
     /// How long the largest packet has waited.
     pub(crate) fn delay(&self, now: Instant) -> Duration {
-        self.largest_at.map_or(Duration::ZERO, |at| now.saturating_since(at))
+        now.saturating_since(self.largest_at)
     }
 
     pub(crate) fn on_sent(&mut self) {
@@ -83,6 +99,21 @@ mod tests {
         assert_eq!(policy.deadline(), Some(now));
         policy.on_sent();
         assert_eq!(policy.deadline(), None);
+    }
+
+    // An ACK of 10 that left before 8 arrived does not tell of 8, whenever it is acknowledged itself.
+    #[test]
+    fn what_came_late_is_not_known_from_an_earlier_acknowledgement() {
+        let mut policy = AckPolicy::default();
+        let ten = Some(PacketNumber::new(10));
+        policy.on_known(PacketNumber::new(4), ten);
+        assert_eq!(policy.known_to_peer, ten);
+        policy.on_late(PacketNumber::new(8), PacketNumber::new(6));
+        assert_eq!(policy.known_to_peer, None);
+        policy.on_known(PacketNumber::new(5), ten);
+        assert_eq!(policy.known_to_peer, None);
+        policy.on_known(PacketNumber::new(6), ten);
+        assert_eq!(policy.known_to_peer, ten);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn period(rtt: &Rtt, peer_max_ack_delay: Duration) -> Duration {
 /// Specification section 4.12.2.1), so that a fleet does not answer an outage in step.
 /// `random` is any 8 bits.
 pub(crate) fn backoff(period: Duration, tries: u8, longest: Duration, random: u8) -> Duration {
-    let wait = period.saturating_shl(u32::from(tries)).min(longest);
+    let wait = period.saturating_shl(u32::from(tries)).min(longest.max(GRANULARITY));
     if tries == 0 {
         return wait;
     }

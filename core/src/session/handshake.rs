@@ -126,7 +126,7 @@ impl Engine<'_> {
 
     /// ACCEPT, first or repeated.
     pub(super) fn transmit_accept(&mut self, buf: &mut [u8]) -> Option<usize> {
-        if !core::mem::take(&mut self.st.accept_due) {
+        if !core::mem::take(&mut self.st.accept_due) || self.st.phase == Phase::Closed {
             return None;
         }
         let fields = AcceptFields {
@@ -163,6 +163,13 @@ impl Engine<'_> {
         }
         if !self.accept_is_valid(accept) {
             self.st.stats.rx_dropped.malformed = self.st.stats.rx_dropped.malformed.wrapping_add(1);
+            return false;
+        }
+        if self.reaches_back(accept) {
+            // The old session lived on and let go of more since the HELLO: what this answer waits
+            // for would never come. The next HELLO says what there is now.
+            self.st.hello.nonce = Some(self.st.draw());
+            self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
             return false;
         }
         if self.st.keys != PlainKeys::default() {
@@ -211,6 +218,15 @@ impl Engine<'_> {
             && accept.offered().count() <= self.mem.receive.len()
     }
 
+    /// Whether the gateway would go on at a message that was let go here.
+    fn reaches_back(&mut self, accept: &Accept<'_>) -> bool {
+        let outbox = self.outbox();
+        accept.streams().any(|accepted| {
+            let stream = outbox.streams.iter().find(|stream| stream.id == accepted.id);
+            stream.is_some_and(|stream| stream.delivery == Delivery::Ordered && accepted.next < outbox.floor(stream))
+        })
+    }
+
     /// A stream goes on where the gateway's storage ends.
     fn resume(&mut self, accepted: AcceptedStream) {
         let Some(at) = self.mem.send.iter().position(|stream| stream.id == accepted.id) else { return };
@@ -220,7 +236,9 @@ impl Engine<'_> {
             stream.epoch = Some(accepted.epoch);
             stream.opened = true;
         }
-        stream.credit = accepted.credit;
+        // Best effort knows no credit, whatever the peer wrote.
+        let unlimited = stream.delivery == Delivery::BestEffort;
+        stream.credit = if unlimited { SeqNo::new(u64::MAX) } else { accepted.credit };
         if !stream.durable {
             self.st.stats.in_doubt = self.st.stats.in_doubt.wrapping_add(below);
         }
@@ -230,7 +248,10 @@ impl Engine<'_> {
     /// A RESET that quotes one of our last packets: the gateway does not know the session. It may
     /// be forged, so the session stays until a new one is accepted.
     pub(super) fn on_reset(&mut self, reset: &Reset) {
-        let ours = self.st.phase == Phase::Established && self.st.trailers.contains(&reset.cause_tag);
+        // Packet numbers begin at 0: places that this session has not used hold nothing of it.
+        let used = usize::try_from(self.st.recovery.next_pn.value()).unwrap_or(usize::MAX);
+        let quoted = self.st.trailers.iter().take(used).any(|trailer| *trailer == reset.cause_tag);
+        let ours = self.st.phase == Phase::Established && quoted;
         if self.st.outgoing != Direction::ToGateway || !ours {
             self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
             return;

@@ -205,3 +205,6 @@ impl<M: Memory> Session<M> {
         self.state.keys.device
     }
 }
+
+#[cfg(test)]
+mod tests;

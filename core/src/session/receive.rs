@@ -100,7 +100,12 @@ impl<'a> Engine<'a> {
         match self.st.recovery.received.check(pn) {
             Seen::New => {}
             Seen::Replayed => {
-                self.st.recovery.ack.on_duplicate(self.st.now);
+                // Only what was acknowledged once is acknowledged again; two ends that answered each
+                // other's doubled acknowledgements would never stop.
+                let ours = self.st.recovery.received.is_accepted(pn.value());
+                if ours && self.survey(payload).is_some_and(|contents| contents.eliciting) {
+                    self.st.recovery.ack.on_duplicate(self.st.now);
+                }
                 return self.refuse(|dropped| &mut dropped.replayed);
             }
             Seen::TooOld => return self.refuse(|dropped| &mut dropped.too_old),
@@ -136,7 +141,18 @@ impl<'a> Engine<'a> {
                     contents.data = true;
                 }
                 Frame::Padding | Frame::Ping => {}
-                _ => contents.control = true,
+                Frame::Credit { stream, .. } => {
+                    self.send_stream(stream)?;
+                    contents.control = true;
+                }
+                Frame::Commit(commit) => {
+                    self.send_stream(commit.stream)?;
+                    contents.control = true;
+                }
+                Frame::Nak(nak) => {
+                    self.send_stream(nak.stream)?;
+                }
+                Frame::Ack(_) | Frame::Close { .. } => contents.control = true,
             }
         }
         Some(contents)
@@ -147,27 +163,32 @@ impl<'a> Engine<'a> {
         let st = &mut *self.st;
         let before = st.recovery.received.largest();
         st.recovery.received.see(pn);
-        let is_largest = before < Some(pn);
         let in_order = before.map_or(PacketNumber::new(0), PacketNumber::next) == pn;
-        if is_largest {
+        if before < Some(pn) {
             // RFC 9146 section 6: only the newest packet moves the path.
             st.path = path;
         }
         st.patience.since = st.now;
-        st.patience.tries = 0;
+        if contents.eliciting {
+            // The peer is there and talks: it need not be waited for as if it were gone.
+            st.recovery.pto_count = st.recovery.pto_count.min(1);
+        }
         if st.phase == Phase::Opening {
             st.phase = Phase::Established;
             st.pending.established = true;
         }
-        Arrival { pn, is_largest, in_order, eliciting: contents.eliciting }
+        Arrival { pn, in_order, eliciting: contents.eliciting }
     }
 
     fn handle_frame(&mut self, frame: Frame<'_>) {
         match frame {
             Frame::Ack(ack) => self.on_ack(&ack),
             Frame::Credit { stream, limit } => {
-                if let Some(stream) = self.send_stream(stream) {
-                    stream.credit = stream.credit.max(limit);
+                if let Some(stream) = self.send_stream(stream)
+                    && limit > stream.credit
+                {
+                    stream.credit = limit;
+                    self.st.patience.tries = 0;
                 }
             }
             Frame::Commit(commit) => self.on_commit(commit.stream, commit.next),
@@ -187,7 +208,12 @@ impl<'a> Engine<'a> {
         let Some(at) = known else {
             return self.drop_for(|dropped| &mut dropped.malformed);
         };
+        let before = outbox.state.used;
         outbox.on_committed(at as u8, next);
+        if outbox.state.used < before {
+            // What was owed came. An answer to PING alone is no reason to ask as often as before.
+            self.st.patience.tries = 0;
+        }
         self.note_room();
     }
 
@@ -196,6 +222,7 @@ impl<'a> Engine<'a> {
             self.st.reopen_later();
         } else {
             self.st.phase = Phase::Closed;
+            self.st.hello = super::handshake::HelloState::idle();
             self.st.pending.closed = Some(reason);
         }
     }

@@ -33,7 +33,6 @@ impl Message<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     pub(super) pn: PacketNumber,
-    pub(super) is_largest: bool,
     pub(super) in_order: bool,
     pub(super) eliciting: bool,
 }
@@ -133,9 +132,7 @@ impl<'a> Received<'a> {
     /// Puts a message where it belongs. Returns it when it can be handed on at once and `take` asks so.
     fn place(&mut self, data: &Data<'_>, take: bool) -> Option<(usize, SeqNo)> {
         let mut reorder = self.engine.reorder();
-        let Some(at) = reorder.streams.iter().position(|stream| stream.id == data.stream) else {
-            return None;
-        };
+        let at = reorder.streams.iter().position(|stream| stream.id == data.stream)?;
         let stream = reorder.streams.get_mut(at)?;
         let seq = SeqNo::expand(data.seq16, stream.next);
         if stream.delivery == Delivery::BestEffort {
@@ -174,10 +171,15 @@ impl<'a> Received<'a> {
             st.stats.rx_dropped.no_room = st.stats.rx_dropped.no_room.wrapping_add(1);
             return;
         }
+        // Of those that can be acknowledged: a larger one that was not kept does not count.
+        let is_largest = st.recovery.received.largest_accepted() < Some(arrival.pn);
         st.recovery.received.accept(arrival.pn);
+        if !is_largest {
+            st.recovery.ack.on_late(arrival.pn, st.recovery.next_pn);
+        }
         st.recovery.ack.on_packet(
             st.now,
-            arrival.is_largest,
+            is_largest,
             arrival.in_order,
             arrival.eliciting,
             st.config.ack_every,

@@ -2,7 +2,8 @@
 
 use super::state::{Engine, State};
 use crate::recovery::congestion::Congestion;
-use crate::recovery::sent_packets::{Fate, SentPacket};
+use crate::recovery::received::WINDOW;
+use crate::recovery::sent_packets::{Control, Fate, SentPacket};
 use crate::recovery::{loss, pto};
 use crate::wire::Ack;
 use crate::{Delivery, Duration, Instant, PacketNumber};
@@ -57,14 +58,16 @@ impl Engine<'_> {
         if packet.fate == Fate::InFlight {
             recovery.in_flight = recovery.in_flight.saturating_sub(1);
             recovery.congestion.on_acked(packet.time, packet.bytes, packet.limited);
-            if packet.pn == ack.largest {
-                let delay = ack.delay.min(self.st.peer.max_ack_delay);
+            // A delay far beyond the promised one: the ACK is a repetition, and tells nothing of the path.
+            let longest = self.st.peer.max_ack_delay;
+            if packet.pn == ack.largest && ack.delay <= longest.saturating_shl(1) {
+                let delay = ack.delay.min(longest);
                 recovery.rtt.sample(self.st.now.saturating_since(packet.time), delay);
             }
         } else {
             self.st.stats.tx_spurious_losses = self.st.stats.tx_spurious_losses.wrapping_add(1);
         }
-        recovery.ack.known_to_peer = recovery.ack.known_to_peer.max(packet.acknowledged);
+        recovery.ack.on_known(packet.pn, packet.acknowledged);
         if let Some(packet) = self.sent().get_mut(at) {
             packet.fate = Fate::Acked;
         }
@@ -129,10 +132,7 @@ impl Engine<'_> {
             }
         }
         // Control frames are said anew, as they are now, not as they were.
-        for stream in self.receive_streams() {
-            stream.commit_due |= packet.control.commit && stream.durable;
-            stream.credit_due |= packet.control.credit && stream.delivery != Delivery::BestEffort;
-        }
+        self.say_again(packet.control);
         self.st.ping_due |= packet.control.ping;
     }
 
@@ -145,13 +145,14 @@ impl Engine<'_> {
     /// Makes room to send one more ack-eliciting packet. A packet so old that the peer could not
     /// report it any more counts as lost.
     pub(super) fn reserve_packet(&mut self) -> bool {
-        if let Some(at) = self.oldest_in_flight() {
-            let reach = u64::from(self.st.peer.ack_reach);
-            let next = self.st.recovery.next_pn.value();
+        let reach = u64::from(self.st.peer.ack_reach).min(WINDOW - 1);
+        let next = self.st.recovery.next_pn.value();
+        while let Some(at) = self.oldest_in_flight() {
             let oldest = self.sent().get(at).map_or(next, |packet| packet.pn.value());
-            if next - oldest > reach {
-                self.on_packet_lost(at);
+            if next.saturating_sub(oldest) <= reach {
+                break;
             }
+            self.on_packet_lost(at);
         }
         let mut sent = self.sent();
         if sent.carried_room() == 0 {
@@ -160,8 +161,35 @@ impl Engine<'_> {
         sent.reserve()
     }
 
-    /// Nothing was heard for a probe timeout: asks again, with new data if there is any, else with
-    /// what the oldest packet carried (RFC 9002 section 6.2.4).
+    /// Says again what control frames in flight said, as it is now.
+    fn repeat_control(&mut self) {
+        let mut control = Control::default();
+        for at in 0..self.sent().len() {
+            if let Some(packet) = self.sent().get(at).filter(|packet| packet.fate == Fate::InFlight) {
+                control.commit |= packet.control.commit;
+                control.credit |= packet.control.credit;
+            }
+        }
+        self.say_again(control);
+    }
+
+    fn say_again(&mut self, control: Control) {
+        for stream in self.receive_streams() {
+            stream.commit_due |= control.commit && stream.durable;
+            stream.credit_due |= control.credit && stream.delivery != Delivery::BestEffort;
+        }
+    }
+
+    fn has_room_for_probe(&mut self) -> bool {
+        let mut sent = self.sent();
+        if sent.carried_room() == 0 {
+            sent.prune(|packet| packet.fate == Fate::Lost);
+        }
+        sent.reserve() && sent.carried_room() > 0
+    }
+
+    /// Nothing was heard for a probe timeout: asks again (RFC 9002 section 6.2.4), with the messages
+    /// that the peer waits for. New data would serve as well where the peer has room for it.
     pub(super) fn on_probe_timeout(&mut self) {
         let random = self.st.draw() as u8;
         self.st.stats.tx_probes = self.st.stats.tx_probes.wrapping_add(1);
@@ -169,19 +197,23 @@ impl Engine<'_> {
         recovery.jitter = random;
         recovery.pto_count = recovery.pto_count.saturating_add(1);
         recovery.probe_due = true;
-        let Some(at) = self.oldest_in_flight() else { return };
-        if !self.sent().reserve() {
-            // No place to remember a probe in: the oldest packet gives up its own.
+        // A probe must be remembered, and what it carries: the oldest packets give up their places.
+        while !self.has_room_for_probe() {
+            let Some(at) = self.oldest_in_flight() else { return };
             self.on_packet_lost(at);
-            return;
         }
-        if self.outbox().next_to_send().is_some() {
-            return;
-        }
-        let Some(packet) = self.sent().get(at).copied() else { return };
-        for j in 0..packet.carried_len {
-            if let Some(carried) = self.sent().carried(&packet, j) {
-                self.outbox().probe(carried);
+        self.repeat_control();
+        // What is next in order, and nothing else: the peer may have room for nothing but that.
+        let streams = usize::from(self.st.send_len).max(1);
+        let first = self.st.stats.tx_probes as usize;
+        let limit = usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram));
+        self.st.recovery.probe_len = 0;
+        for at in 0..streams {
+            let stream = (first + at) % streams;
+            let count = self.outbox().probe(stream as u8, limit);
+            if count > 0 {
+                self.st.recovery.probe_len = count;
+                break;
             }
         }
     }

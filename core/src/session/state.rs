@@ -54,6 +54,8 @@ pub(super) struct Recovery {
     pub(super) jitter: u8,
     /// A probe may be sent whatever the congestion window says.
     pub(super) probe_due: bool,
+    /// Messages at the front of the due list that the probe carries, and no others; 0: whatever fits.
+    pub(super) probe_len: u8,
 }
 
 impl Recovery {
@@ -72,6 +74,7 @@ impl Recovery {
             pto_count: 0,
             jitter: 0,
             probe_due: false,
+            probe_len: 0,
         }
     }
 }
@@ -115,7 +118,7 @@ pub(super) struct State {
     /// `send` said `Full` since the last `QueueFreed`.
     pub(super) was_full: bool,
     pub(super) close_due: Option<CloseReason>,
-    /// Trailers of the last packets sent: a RESET must quote one.
+    /// Trailers of the session's last packets: a RESET must quote one.
     pub(super) trailers: [[u8; TRAILER]; 8],
     pub(super) stats: Stats,
 }

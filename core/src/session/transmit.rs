@@ -58,7 +58,9 @@ impl Engine<'_> {
         }
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
         let room = self.st.recovery.congestion.room() as usize >= limit || self.st.recovery.probe_due;
-        let data = room && self.outbox().next_to_send().is_some();
+        // A HELLO on its way has said which messages there are: no more of them on the old session, or
+        // the gateway's storage would know more than the HELLO does.
+        let data = room && self.st.hello.nonce.is_none() && self.outbox().next_to_send().is_some();
         let streams = self.receive_streams();
         let control = streams.iter().any(|stream| stream.commit_due || stream.credit_due);
         let eliciting = data || control || self.st.ping_due || self.st.recovery.probe_due;
@@ -83,7 +85,9 @@ impl Engine<'_> {
             if data {
                 self.put_messages(&mut w, &mut built);
             }
-            if !built.eliciting && emit_ping(&mut w).is_ok() {
+            // A message that did not fit beside the acknowledgement goes into the next packet.
+            let asked = self.st.ping_due || self.st.recovery.probe_due;
+            if !built.eliciting && asked && emit_ping(&mut w).is_ok() {
                 built.eliciting = true;
                 built.control.ping = self.st.ping_due;
                 // A gateway that lost us answers only what is longer than its RESET.
@@ -91,6 +95,11 @@ impl Engine<'_> {
             }
             self.st.ping_due = false;
             self.st.recovery.probe_due = false;
+        }
+        if !built.eliciting && built.acknowledged.is_none() && closing.is_none() {
+            // A packet holds a frame at least.
+            self.note_patience();
+            return None;
         }
         if let Some((at, len)) = built.last_data {
             drop_last_length(&mut w, at, len);
@@ -103,11 +112,14 @@ impl Engine<'_> {
     }
 
     fn put_ack(&mut self, w: &mut Writer<'_>, built: &mut Built) {
+        // A probe says again what the peer may not have heard: its last packets can be waiting for this.
+        let probing = self.st.ping_due || self.st.recovery.probe_due;
         let recovery = &mut self.st.recovery;
-        if !recovery.ack.is_pending() {
+        let largest = recovery.received.largest_accepted();
+        if !recovery.ack.is_pending() && !(probing && largest > recovery.ack.known_to_peer) {
             return;
         }
-        let Some(largest) = recovery.received.largest_accepted() else { return };
+        let Some(largest) = largest else { return };
         let known = recovery.ack.known_to_peer.map_or(0, PacketNumber::value);
         let reach = largest.value().saturating_sub(known).min(255);
         let received = recovery.received;
@@ -140,7 +152,11 @@ impl Engine<'_> {
 
     fn put_messages(&mut self, w: &mut Writer<'_>, built: &mut Built) {
         let mut previous = None;
-        while built.frames < DATA_FRAMES_MAX && self.sent().carried_room() > 0 {
+        let frames_max = match core::mem::take(&mut self.st.recovery.probe_len) {
+            0 => DATA_FRAMES_MAX,
+            probe => probe.min(DATA_FRAMES_MAX),
+        };
+        while built.frames < frames_max && self.sent().carried_room() > 0 {
             let Some(slot) = self.outbox().next_to_send() else { return };
             let Some(message) = self.outbox().message(slot).copied() else { return };
             let Some(stream) = self.mem.send.get(usize::from(message.stream)).map(|stream| stream.id) else {
@@ -148,10 +164,9 @@ impl Engine<'_> {
             };
             let head = DataHead::new(stream, message.seq.truncate());
             let follows = head.follows(previous);
-            if message.len == 0 && w.len() + head.len(follows, None) + TRAILER <= RESET_LEN {
-                // As with PING: long enough to be answered by a RESET.
-                let _ = w.u8(PADDING);
-            }
+            // As with PING: long enough to be answered by a RESET.
+            let bytes = head.len(follows, None) + usize::from(message.len) + TRAILER;
+            while w.len() + bytes <= RESET_LEN && w.u8(PADDING).is_ok() {}
             let at = w.len();
             // With its length, as if another frame came after it; without, when only that fits.
             let length =

@@ -30,7 +30,6 @@ fn run(seed: u64, one_in: u32) -> (u32, u32) {
             return (up.damaged() + down.damaged(), dropped);
         }
     }
-    println!("DEV {:?} t={:?}\n GW {:?} t={:?}", device.stats(), device.poll_timeout(), gateway.session.as_ref().unwrap().stats(), gateway.session.as_ref().unwrap().poll_timeout()); println!("{:?} {:?}", device_framer.dropped(), gateway_framer.dropped()); println!("{device:#?}"); println!("GWSESS {:#?}", gateway.session);
     panic!("seed {seed}: {} of {MESSAGES} stored, {} queued", store.next, device.queued());
 }
 

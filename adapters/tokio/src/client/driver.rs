@@ -13,6 +13,8 @@ use crate::clock::Clock;
 
 /// Datagrams taken from the socket in one turn.
 const DATAGRAMS: usize = 64;
+/// Datagrams given to the socket in one turn.
+const TRANSMITS: usize = 64;
 /// A connected socket has one path.
 const PATH: PathId = PathId(0);
 
@@ -137,7 +139,7 @@ impl Driver {
         }
         self.tell();
         self.say_goodbye();
-        self.transmit();
+        let more = self.transmit() || more;
         self.tell();
         more
     }
@@ -194,21 +196,23 @@ impl Driver {
         let _ = farewell.reply.send(queued);
     }
 
-    fn transmit(&mut self) {
-        loop {
+    /// Gives datagrams to the socket. Returns whether there may be more.
+    fn transmit(&mut self) -> bool {
+        for _ in 0..TRANSMITS {
             if self.staged == 0 {
                 let now = self.clock.now();
                 let Some(transmit) = self.session.poll_transmit(now, &mut self.outgoing) else {
-                    return;
+                    return false;
                 };
                 self.staged = transmit.len;
             }
             match self.socket.try_send(self.outgoing.get(..self.staged).unwrap_or_default()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // Sent, or lost like a datagram on the way.
                 _ => self.staged = 0,
             }
         }
+        true
     }
 
     /// Messages and events, as far as the application has room. What it has no room for stays in

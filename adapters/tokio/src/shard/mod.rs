@@ -39,6 +39,8 @@ use crate::stats::EndpointStats;
 const BATCHES: usize = 4;
 /// Datagrams from other shards, and downlink messages, taken in one turn.
 const INPUTS: usize = 256;
+/// Times that the sessions are pumped and the socket is filled in one turn.
+const ROUNDS: usize = 8;
 
 /// A message to a device, and the way back for its fate.
 #[derive(Debug)]
@@ -236,10 +238,10 @@ fn receive(shard: &mut Shard, socket: &mut Socket, inbox: &mut Inbox, events: &m
     true
 }
 
-/// Pumps the touched sessions and sends, until nothing is left or the socket is full. Returns
-/// whether it is full.
+/// Pumps the touched sessions and sends, until nothing is left, the socket is full or the turn is
+/// long enough. Returns whether the socket is full.
 fn pump(shard: &mut Shard, socket: &Socket, inbox: &mut Inbox) -> bool {
-    loop {
+    for _ in 0..ROUNDS {
         shard.pump_dirty(inbox);
         if shard.closing {
             shard.take_leave(inbox);
@@ -255,4 +257,5 @@ fn pump(shard: &mut Shard, socket: &Socket, inbox: &mut Inbox) -> bool {
             return false;
         }
     }
+    false
 }

@@ -1,5 +1,7 @@
 //! From the session to the socket: what it wants to send, when it wants to be woken, how it ends.
 
+use core::mem;
+
 use tokio::sync::mpsc;
 use whimbrel_core::{CloseReason, Event};
 
@@ -8,18 +10,24 @@ use super::{Inbox, Shard};
 use crate::clock::span;
 use crate::event::GatewayEvent;
 
+/// Most datagrams of one session at a time; the others get their turn before it goes on.
+const TRANSMITS: usize = 64;
+
 /// What became of a session that was pumped.
 enum Pumped {
     Done,
+    /// It has more to send than is due to it now.
+    More,
     /// There was no room for what it wants to send.
     Blocked,
     Ended,
 }
 
 impl Shard {
-    /// Pumps the sessions that were touched, until the outgoing queue is full.
+    /// Pumps each of the sessions that were touched, until the outgoing queue is full.
     pub(super) fn pump_dirty(&mut self, inbox: &mut Inbox) {
-        while let Some(index) = self.dirty.pop() {
+        let mut touched = mem::take(&mut self.dirty);
+        while let Some(index) = touched.pop() {
             let Some(entry) = self.table.entry(index).filter(|entry| entry.dirty) else {
                 continue;
             };
@@ -30,8 +38,10 @@ impl Shard {
                     self.stats.sessions_closed += 1;
                     self.drain_and_end(index, inbox);
                 }
+                Pumped::More => self.touch(index),
                 Pumped::Blocked => {
                     self.touch(index);
+                    self.dirty.append(&mut touched);
                     return;
                 }
             }
@@ -44,7 +54,12 @@ impl Shard {
         let Some(entry) = self.table.entry(index) else {
             return Pumped::Done;
         };
+        let mut left = TRANSMITS;
         loop {
+            if left == 0 {
+                return Pumped::More;
+            }
+            left -= 1;
             let Some(room) = self.outgoing.room(len) else {
                 return Pumped::Blocked;
             };

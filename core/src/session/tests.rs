@@ -1,0 +1,226 @@
+//! What a session does with a peer or a network that is not kind to it.
+
+extern crate std;
+
+use super::*;
+use crate::memory::Inline;
+use crate::seal::{Direction, PlainKeys};
+use crate::wire::{ShortHeader, Writer};
+use crate::{DeviceId, PacketNumber, SchemaId};
+use std::vec::Vec;
+
+type Mem = Inline<2, 1, 16, 32, 8, 16, 8, 2, 256>;
+
+const NOW: Instant = Instant::from_millis(5);
+const PATH: PathId = PathId(0);
+
+fn channel() -> ChannelId {
+    ChannelId::new(1).unwrap()
+}
+
+fn device(config: ChannelConfig) -> Session<Mem> {
+    let identity = Identity { device: DeviceId::new(b"d").unwrap(), boot_epoch: 0 };
+    Session::connect(&Config::default(), identity, &[config], [1; 32], Mem::new()).unwrap()
+}
+
+/// Everything that there is to send; a session that never stops fails the test.
+fn sent(session: &mut Session<Mem>, now: Instant) -> Vec<Vec<u8>> {
+    let mut buf = [0; 1500];
+    let packets = core::iter::from_fn(|| {
+        let len = session.poll_transmit(now, &mut buf)?.len;
+        Some(buf[..len].to_vec())
+    });
+    let packets: Vec<_> = packets.take(100).collect();
+    assert!(packets.len() < 100, "never silent");
+    packets
+}
+
+fn accept(hello: &[u8], next: u64) -> Session<Mem> {
+    let hello = Hello::parse(hello).unwrap();
+    let epoch = StreamEpoch::new(1).unwrap();
+    let streams = [StreamAdmission { id: channel().live(), epoch, next: SeqNo::new(next) }];
+    let admission = Admission { streams: &streams };
+    let cid = ConnectionId::new(&[1, 2, 3, 4]).unwrap();
+    Session::accept(&Config::default(), &hello, &admission, cid, &[], [2; 32], Mem::new(), NOW, PATH).unwrap()
+}
+
+fn hand(session: &mut Session<Mem>, datagram: &[u8]) -> usize {
+    let mut datagram = datagram.to_vec();
+    let mut received = session.handle_datagram(NOW, PATH, &mut datagram);
+    core::iter::from_fn(|| received.next().map(|_| ())).count()
+}
+
+fn connected(config: ChannelConfig) -> (Session<Mem>, Session<Mem>) {
+    let mut device = device(config);
+    let mut gateway = accept(&sent(&mut device, NOW)[0], 0);
+    for datagram in sent(&mut gateway, NOW) {
+        hand(&mut device, &datagram);
+    }
+    assert!(device.is_established());
+    (device, gateway)
+}
+
+/// A packet of the device, made by hand.
+fn forge(gateway: &Session<Mem>, keys: PlainKeys, pn: u64, frames: &[u8]) -> Vec<u8> {
+    let mut buf = [0; 256];
+    let mut w = Writer::new(&mut buf);
+    let pn = PacketNumber::new(pn);
+    ShortHeader::new(gateway.local_cid(), pn, None).emit(&mut w).unwrap();
+    w.put(frames).unwrap();
+    let mut packet = w.written().to_vec();
+    packet.extend(keys.trailer(Direction::ToGateway, pn, &packet));
+    packet
+}
+
+// Section 7.2: a packet that could not be kept is not reported, however often it comes.
+#[test]
+fn a_doubled_packet_that_was_not_kept_is_not_answered() {
+    let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
+    // Message 200 lies beyond any credit.
+    let packet = forge(&gateway, gateway.state.keys, 0, &[0x80, 1, 200, 0, 9]);
+    hand(&mut gateway, &packet);
+    hand(&mut gateway, &packet);
+    assert_eq!(gateway.stats().rx_dropped.replayed, 1);
+    assert!(sent(&mut gateway, NOW).is_empty());
+    assert_eq!(gateway.poll_timeout(), None);
+}
+
+// Section 7.2: a packet that is not ack-eliciting is never a reason to send an ACK, not even twice.
+#[test]
+fn a_doubled_acknowledgement_is_not_answered_but_doubled_data_is() {
+    let (mut device, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
+    device.send(NOW, channel(), b"x").unwrap();
+    let data = sent(&mut device, NOW);
+    data.iter().for_each(|datagram| _ = hand(&mut gateway, datagram));
+    let later = NOW + Config::default().max_ack_delay;
+    let acks = sent(&mut gateway, later);
+    assert_eq!(acks.len(), 1);
+    hand(&mut device, &acks[0]);
+    hand(&mut device, &acks[0]);
+    assert_eq!(device.stats().rx_dropped.replayed, 1);
+    assert!(sent(&mut device, later).is_empty());
+    hand(&mut gateway, &data[0]);
+    assert_eq!(sent(&mut gateway, later).len(), 1);
+}
+
+// Section 8: frames must name streams that the session has, or none of the packet takes effect.
+#[test]
+fn control_of_an_unknown_stream_is_malformed() {
+    for frame in [&[0x03, 9, 5][..], &[0x04, 9, 5], &[0x02, 9, 0, 0, 0]] {
+        let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
+        let packet = forge(&gateway, gateway.state.keys, 0, frame);
+        hand(&mut gateway, &packet);
+        assert_eq!(gateway.stats().rx_dropped.malformed, 1, "{frame:?}");
+        assert!(!gateway.is_established());
+    }
+}
+
+fn reset(cause: &[u8]) -> Vec<u8> {
+    let mut buf = [0; 64];
+    let len = crate::wire::reset(cause, &mut buf).unwrap();
+    buf[..len].to_vec()
+}
+
+// Section 7.7: a RESET must name a packet sent on this session.
+#[test]
+fn a_reset_that_names_no_packet_of_the_session_is_dropped() {
+    let (mut device, _) = connected(ChannelConfig::durable(channel(), SchemaId(1)));
+    hand(&mut device, &reset(&[0; 20]));
+    assert_eq!(device.stats().rx_dropped.unexpected, 1);
+    let last = sent(&mut device, NOW).pop().unwrap();
+    let late = reset(&last);
+    hand(&mut device, &late);
+    let hello = sent(&mut device, NOW);
+    let mut gateway = accept(&hello[0], 0);
+    sent(&mut gateway, NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert_eq!(device.stats().reconnects, 1);
+    // The same once more, late: the session that it speaks of is gone.
+    hand(&mut device, &late);
+    assert_eq!(device.stats().rx_dropped.unexpected, 2);
+}
+
+// The gateway would wait for a message that the device let go of: neither end could ever go on.
+#[test]
+fn an_answer_that_reaches_back_is_asked_for_anew() {
+    let (mut device, mut old) = connected(ChannelConfig::durable(channel(), SchemaId(1)));
+    device.send(NOW, channel(), b"x").unwrap();
+    let data = sent(&mut device, NOW);
+    hand(&mut device, &reset(data.last().unwrap()));
+    let mut new = accept(&sent(&mut device, NOW)[0], 0);
+    // But the old session is well, and commits.
+    assert_eq!(data.iter().map(|datagram| hand(&mut old, datagram)).sum::<usize>(), 1);
+    old.commit(NOW, channel().live(), SeqNo::new(1));
+    sent(&mut old, NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert_eq!(device.queued(), 0);
+    sent(&mut new, NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert_eq!(device.stats().reconnects, 0);
+    let later = NOW + crate::Duration::from_secs(9);
+    let hello = sent(&mut device, later).into_iter().find(|datagram| datagram[0] == 0x80).unwrap();
+    let mut newest = accept(&hello, 1);
+    sent(&mut newest, later).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert_eq!(device.stats().reconnects, 1);
+    device.send(later, channel(), b"y").unwrap();
+    let messages: usize = sent(&mut device, later).iter().map(|datagram| hand(&mut newest, datagram)).sum();
+    assert_eq!(messages, 1);
+}
+
+// Section 7.9: an end that received CLOSE sends nothing more, not even a HELLO that was under way.
+#[test]
+fn nothing_is_sent_after_a_close() {
+    let (mut device, mut gateway) = connected(ChannelConfig::durable(channel(), SchemaId(1)));
+    let first = sent(&mut device, NOW);
+    first.iter().for_each(|datagram| _ = hand(&mut gateway, datagram));
+    gateway.close(NOW, CloseReason::Done);
+    gateway.repeat_accept(NOW, PATH);
+    let last = sent(&mut gateway, NOW);
+    assert_eq!(last.len(), 1);
+    hand(&mut device, &reset(&first[0]));
+    hand(&mut device, &last[0]);
+    assert!(device.is_closed());
+    assert!(sent(&mut device, NOW + crate::Duration::from_secs(9)).is_empty());
+}
+
+// Section 7.5: PING with backoff, although each is answered at once; section 7.3: at most ack reach apart.
+#[test]
+fn a_sink_that_is_slow_is_asked_less_and_less_often() {
+    let (mut device, mut gateway) = connected(ChannelConfig::durable(channel(), SchemaId(1)));
+    device.send(NOW, channel(), b"x").unwrap();
+    let mut now = NOW;
+    let mut asked = Vec::new();
+    while now < NOW + crate::Duration::from_secs(120) {
+        device.handle_timeout(now);
+        gateway.handle_timeout(now);
+        for mut datagram in sent(&mut device, now) {
+            asked.push(now);
+            while gateway.handle_datagram(now, PATH, &mut datagram).next().is_some() {}
+        }
+        for mut datagram in sent(&mut gateway, now) {
+            device.handle_datagram(now, PATH, &mut datagram);
+        }
+        assert!(sent(&mut device, now).is_empty());
+        now = [device.poll_timeout(), gateway.poll_timeout()].into_iter().flatten().min().expect("a commit is owed");
+    }
+    assert_eq!(device.queued(), 1);
+    assert!((4..25).contains(&asked.len()), "{}", asked.len());
+}
+
+// A datagram of the smallest size has no room for an ACK beside the longest message: no PING in its place.
+#[test]
+fn a_message_without_room_waits_for_the_next_packet() {
+    let small = Config { max_datagram: Config::MIN_DATAGRAM, ..Config::default() };
+    let (mut device, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
+    sent(&mut device, NOW).iter().for_each(|datagram| _ = hand(&mut gateway, datagram));
+    device.state.config = small;
+    let longest = [7; 127 - 21];
+    let longest = &longest[..device.max_message()];
+    device.send(NOW, channel(), longest).unwrap();
+    device.state.recovery.ack.on_duplicate(NOW);
+    // Every second packet of many: an ACK with a bitmap.
+    for pn in (0..40).step_by(2).map(PacketNumber::new) {
+        device.state.recovery.received.see(pn);
+        device.state.recovery.received.accept(pn);
+    }
+    let packets = sent(&mut device, NOW);
+    assert_eq!(packets.len(), 2);
+    assert_eq!(device.state.recovery.in_flight, 2, "the first PING, and the message");
+}

@@ -1,0 +1,30 @@
+//! A clock that steps back is held, counted, and does no harm.
+
+use whimbrel_core::Duration;
+use whimbrel_tests::CHANNEL;
+use whimbrel_tests::Setup;
+
+#[test]
+fn the_devices_clock_steps_back_in_the_middle() {
+    for seed in 0..20 {
+        let mut pair = Setup::new(seed).loss(0.2).build();
+        pair.load(CHANNEL, 500);
+        for _ in 0..10 {
+            pair.run_for(Duration::from_millis(150));
+            pair.device_lag = pair.device_lag.saturating_add(Duration::from_millis(40));
+        }
+        pair.finish(Duration::from_secs(600));
+        assert!(pair.device.stats().clock_steps_back > 0);
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_is_only_a_long_wait() {
+    let mut pair = Setup::new(1).loss(0.2).build();
+    pair.load(CHANNEL, 500);
+    for _ in 0..10 {
+        pair.run_for(Duration::from_millis(50));
+        pair.now = pair.now + Duration::from_secs(3_600);
+    }
+    pair.finish(Duration::from_secs(600));
+}

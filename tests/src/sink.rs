@@ -1,0 +1,58 @@
+//! A model of the gateway's storage. It survives the gateway.
+
+use std::collections::BTreeMap;
+use whimbrel_core::{OfferedStream, SeqNo, StreamAdmission, StreamEpoch, StreamId};
+
+/// Watermarks: for each stream (by its byte on the wire) and epoch, the first message that is not stored.
+#[derive(Debug, Default)]
+pub struct Sink {
+    watermarks: BTreeMap<(u8, u32), SeqNo>,
+    /// Messages that came although they were stored.
+    pub duplicates: u32,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is stored now.
+    Stored,
+    /// It was stored before.
+    Duplicate,
+}
+
+impl Sink {
+    /// Where the stream of a HELLO goes on.
+    pub fn admit(&mut self, offered: &OfferedStream) -> StreamAdmission {
+        let stream = offered.id.to_wire();
+        let known = offered.epoch.and_then(|epoch| Some((epoch, *self.watermarks.get(&(stream, epoch.number()))?)));
+        let (epoch, next) = match known {
+            Some((epoch, next)) if next <= offered.next => (epoch, next.max(offered.base)),
+            _ => (self.allocate(stream), offered.base),
+        };
+        self.watermarks.insert((stream, epoch.number()), next);
+        StreamAdmission { id: offered.id, epoch, next }
+    }
+
+    fn allocate(&self, stream: u8) -> StreamEpoch {
+        let last = self.watermarks.range((stream, 0)..=(stream, u32::MAX)).next_back();
+        let number = last.map_or(1, |((_, epoch), _)| epoch + 1);
+        StreamEpoch::new(number).expect("epochs are counted from 1")
+    }
+
+    /// Stores a message, unless it is stored.
+    pub fn store(&mut self, stream: StreamId, epoch: StreamEpoch, seq: SeqNo) -> Outcome {
+        let watermark = self.watermarks.entry((stream.to_wire(), epoch.number())).or_insert(SeqNo::ZERO);
+        if seq < *watermark {
+            self.duplicates += 1;
+            return Outcome::Duplicate;
+        }
+        *watermark = seq.next();
+        Outcome::Stored
+    }
+
+    /// How many epochs of the stream were given out.
+    pub fn epochs(&self, stream: StreamId) -> u32 {
+        let stream = stream.to_wire();
+        self.watermarks.range((stream, 0)..=(stream, u32::MAX)).count() as u32
+    }
+}
