@@ -90,6 +90,9 @@ impl<
             assert!(CARRIED >= PACKETS, "a packet carries at least one message");
             assert!(RECEIVE == 0 || INDEX.is_multiple_of(RECEIVE), "every stream has the same reorder window");
             assert!(MESSAGES < NONE as usize && BLOCKS < NONE as usize && SLOTS < NONE as usize);
+            assert!(PACKETS < NONE as usize && CARRIED < NONE as usize, "rings are counted in 16 bits");
+            assert!(RECEIVE == 0 || INDEX / RECEIVE < 1 << 14, "16 bits must name a message of the window");
+            assert!(SLOTS == 0 || SLOT_BYTES / SLOTS <= u16::MAX as usize, "a message's length has 16 bits");
         }
         Self {
             send: [SendStream::EMPTY; SEND],

@@ -17,3 +17,5 @@ mod queue_full;
 mod random;
 mod reorder;
 mod seq_wrap;
+mod stalled_rate;
+mod wake;

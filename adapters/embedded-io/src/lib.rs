@@ -1,8 +1,9 @@
 //! Whimbrel over any byte stream, a UART or a TCP connection: `no_std`, no allocation.
 //!
-//! A [`Framer`] packs the packets of one [`whimbrel_core::Session`], a device's or a gateway's ([`End`]), into COBS frames with a CRC
-//! ([`whimbrel_core::stream`]), so that a line that loses, spoils or makes up bytes costs packets, which the
-//! session repairs. It does no I/O of its own; two thin faces drive it:
+//! A [`Framer`] packs the packets of one [`whimbrel_core::Session`], a device's or a gateway's ([`End`]),
+//! into COBS frames with a CRC ([`whimbrel_core::stream`]), so that a line that loses, spoils or makes up bytes
+//! costs packets, which the session repairs.
+//! It does no I/O of its own; two thin faces drive it:
 //!
 //! - [`Framer::poll_ingress`] and [`Framer::poll_egress`] over [`embedded_io`], for a main loop;
 //! - [`Framer::run`] over [`embedded_io_async`], for any executor.

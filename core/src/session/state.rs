@@ -18,6 +18,10 @@ use crate::{
     SeqNo, Stats, StreamEpoch,
 };
 
+/// The longest message accepted before the gateway has said what it takes, in bytes: what a gateway
+/// with the largest preset takes. A longer one could turn out to fit nowhere, and block its stream.
+const FIRST_CONTACT_MESSAGE: u16 = 256;
+
 /// Where the session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -150,7 +154,7 @@ impl State {
         let slot_len = mem.slot_bytes.len().checked_div(mem.slots.len()).unwrap_or(0);
         let peer = Limits {
             max_datagram: config.max_datagram,
-            max_message: u16::MAX,
+            max_message: FIRST_CONTACT_MESSAGE,
             ack_reach: 1,
             max_ack_delay: config.max_ack_delay,
         };

@@ -116,7 +116,8 @@ impl Engine<'_> {
         let probing = self.st.ping_due || self.st.recovery.probe_due;
         let recovery = &mut self.st.recovery;
         let largest = recovery.received.largest_accepted();
-        if !recovery.ack.is_pending() && !(probing && largest > recovery.ack.known_to_peer) {
+        let repeated = probing && largest > recovery.ack.known_to_peer;
+        if !recovery.ack.is_pending() && !repeated {
             return;
         }
         let Some(largest) = largest else { return };
