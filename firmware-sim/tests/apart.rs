@@ -29,7 +29,7 @@ const READINGS: usize = 800;
 /// Rows that are stored before a gateway is ended: the middle, with room on both sides.
 const MIDDLE: usize = 200;
 /// No step of these tests takes nearly as long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(14);
 /// How long there is no gateway.
 const OUTAGE: Duration = Duration::from_millis(300);
 
