@@ -18,6 +18,7 @@ pub mod network;
 pub mod oracle;
 pub mod setup;
 pub mod sink;
+pub mod storm;
 pub mod tally;
 pub mod trace;
 pub mod world;

@@ -40,8 +40,15 @@ impl Source {
         Self { burst, every, due, ..self }
     }
 
-    /// The next message, when one is due.
-    fn next(&mut self, now: Instant, rng: &mut Rng) -> Option<Vec<u8>> {
+    /// The application has no more than what the session refused, and what is sent as fast as it can be.
+    pub fn stop(&mut self) {
+        if self.every > Duration::ZERO {
+            self.left = u32::from(self.held.is_some());
+        }
+    }
+
+    /// The next message, when one is due, of `max` bytes at most.
+    fn next(&mut self, now: Instant, max: usize, rng: &mut Rng) -> Option<Vec<u8>> {
         if self.left == 0 || self.blocked {
             return None;
         }
@@ -58,7 +65,7 @@ impl Source {
             }
         }
         Some(self.held.take().unwrap_or_else(|| {
-            let (shortest, longest) = self.sizes;
+            let (shortest, longest) = (self.sizes.0.min(max), self.sizes.1.min(max));
             let len = shortest + below(rng, (longest - shortest + 1) as u64) as usize;
             let mut payload = vec![0; len];
             rng.fill_bytes(&mut payload);
@@ -127,8 +134,9 @@ impl Load {
         local: Instant,
         rng: &mut Rng,
     ) -> Result<Option<Sent>, String> {
+        let max = session.max_message();
         for source in &mut self.sources {
-            let Some(payload) = source.next(now, rng) else { continue };
+            let Some(payload) = source.next(now, max, rng) else { continue };
             match session.send(local, source.channel, &payload) {
                 Ok(id) => {
                     source.left -= 1;

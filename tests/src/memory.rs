@@ -26,6 +26,24 @@ impl Preset {
         }
     }
 
+    /// How many streams such a memory sends and receives.
+    pub const fn streams(self) -> (usize, usize) {
+        match self {
+            Self::Small => (2, 1),
+            Self::Medium => (4, 4),
+            Self::Large => (8, 8),
+        }
+    }
+
+    /// How many messages such a memory keeps for sending.
+    pub const fn messages(self) -> usize {
+        match self {
+            Self::Small => 12,
+            Self::Medium => 64,
+            Self::Large => 192,
+        }
+    }
+
     /// The longest message that such a memory receives, in bytes: a slot of its reorder buffer.
     pub const fn longest(self) -> usize {
         match self {

@@ -49,7 +49,7 @@ impl Network {
         frame.extend_from_slice(&path.0.to_le_bytes());
         frame.extend_from_slice(&now.as_micros().to_le_bytes());
         frame.extend_from_slice(datagram);
-        link.send_with(now, &frame, spoil);
+        link.send_with(now, &frame, |frame, rng| spoil(frame, rng));
     }
 
     /// The next datagram that has arrived at the gateway by `now`.
@@ -85,7 +85,7 @@ impl Network {
 }
 
 /// Damage spares what is no part of the datagram.
-fn spoil(frame: &mut Vec<u8>, rng: &mut Rng) {
+fn spoil(frame: &mut [u8], rng: &mut Rng) {
     if let Some(datagram) = frame.get_mut(HEADER..) {
         flip_bits(datagram, rng);
     }

@@ -145,6 +145,10 @@ impl Peer {
                 take(session.poll_received(now), nonce, due, unstored, taken);
             }
         }
+        if self.live.as_ref().is_some_and(Session::is_closed) {
+            self.live = None;
+            self.load.restart();
+        }
         while self.unstored.front().is_some_and(|next| next.due <= now) {
             let Some(next) = self.unstored.pop_front() else { break };
             let Row { stream, epoch, seq, .. } = next.row;

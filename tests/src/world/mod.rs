@@ -36,6 +36,10 @@ pub struct World {
     pub trace: Trace,
     /// What was done to the ends.
     pub tally: Tally,
+    /// How many instants it has been through.
+    pub steps: u64,
+    /// More than so many are a failure.
+    pub steps_max: u64,
 }
 
 impl World {
@@ -56,6 +60,8 @@ impl World {
             recording: false,
             trace: Trace::default(),
             tally: Tally::default(),
+            steps: 0,
+            steps_max: u64::MAX,
             setup,
         }
     }
@@ -148,6 +154,8 @@ impl World {
     /// # Panics
     /// When that never ends, or when something is not as it must be.
     pub fn settle(&mut self) {
+        self.steps += 1;
+        assert!(self.steps <= self.steps_max, "{}: the ends never rest", self.place());
         for _ in 0..ROUNDS_MAX {
             if !self.round() {
                 return;

@@ -259,20 +259,20 @@ impl World {
         let (now, mut moved) = (self.now, false);
         while let Some((path, datagram)) = self.gateway.answer() {
             moved = true;
-            self.to_link(now, path, &datagram);
+            self.enter_link(now, path, &datagram);
         }
         for at in 0..self.devices.len() {
             loop {
                 let sent = self.gateway.transmit(now, at, &mut self.devices[at].packets);
                 let Some(out) = self.must(at, sent) else { break };
                 moved = true;
-                self.to_link(now, out.path, &out.datagram);
+                self.enter_link(now, out.path, &out.datagram);
             }
         }
         moved
     }
 
-    fn to_link(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
+    fn enter_link(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
         let at = Device::of_path(path);
         self.note_sent(true, at, datagram);
         let link = self.devices.get(at).map_or(0, |device| device.link);
