@@ -6,9 +6,13 @@ use crate::channel::reorder::{Reorder, ReorderState};
 use crate::channel::streams::{ReceiveStream, SendStream};
 use crate::journal::{RamJournal, RamState};
 use crate::memory::Parts;
+use crate::recovery::Congestion;
 use crate::recovery::ack_policy::AckPolicy;
-use crate::recovery::congestion::Congestion;
+use crate::recovery::loss::Thresholds;
+use crate::recovery::loss_rate::LossRate;
+use crate::recovery::pacing::Pacer;
 use crate::recovery::received::{ReceivedPackets, WINDOW};
+use crate::recovery::reordering::Reordering;
 use crate::recovery::rtt::Rtt;
 use crate::recovery::sent_packets::{SentPackets, SentState};
 use crate::seal::{Direction, PlainKeys, TRAILER};
@@ -47,6 +51,12 @@ pub(super) struct Recovery {
     pub(super) ack: AckPolicy,
     pub(super) rtt: Rtt,
     pub(super) congestion: Congestion,
+    pub(super) pacer: Pacer,
+    pub(super) thresholds: Thresholds,
+    /// Of what we send.
+    pub(super) loss_rate: LossRate,
+    /// Of what the peer sends.
+    pub(super) reordering: Reordering,
     pub(super) sent: SentState,
     pub(super) next_pn: PacketNumber,
     pub(super) largest_acked: Option<PacketNumber>,
@@ -69,6 +79,10 @@ impl Recovery {
             ack: AckPolicy::default(),
             rtt: Rtt::new(config.initial_rtt),
             congestion: Congestion::new(config.max_datagram),
+            pacer: Pacer::new(),
+            thresholds: Thresholds::new(),
+            loss_rate: LossRate::default(),
+            reordering: Reordering::default(),
             sent: SentState::default(),
             next_pn: PacketNumber::new(0),
             largest_acked: None,

@@ -14,6 +14,7 @@ impl State {
             self.hello.deadline(),
             self.recovery.ack.deadline().filter(|_| established),
             self.recovery.loss_time.filter(|_| established),
+            self.recovery.pacer.deadline().filter(|_| established),
             self.pto_deadline().filter(|_| established),
             self.patience_deadline().filter(|_| established),
         ]
@@ -37,6 +38,18 @@ impl State {
 }
 
 impl Engine<'_> {
+    /// The network is back: forgets all backoff, and asks at once for what is owed.
+    pub(super) fn wake(&mut self) {
+        self.st.hello_again();
+        self.st.recovery.pto_count = 0;
+        self.st.patience.tries = 0;
+        if self.st.phase == Phase::Established && self.st.recovery.in_flight > 0 {
+            self.on_probe_timeout();
+        } else if self.st.phase == Phase::Established && self.st.patience.waiting {
+            self.st.ping_due = true;
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self) {
         if self.st.phase != Phase::Established {
             // HELLO is sent when it is due, and an acknowledgement likewise.

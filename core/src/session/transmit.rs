@@ -57,10 +57,10 @@ impl Engine<'_> {
             return None;
         }
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
-        let room = self.st.recovery.congestion.room() as usize >= limit || self.st.recovery.probe_due;
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.
-        let data = room && self.st.hello.nonce.is_none() && self.outbox().next_to_send().is_some();
+        let ready = self.st.hello.nonce.is_none() && self.outbox().next_to_send().is_some();
+        let data = self.may_send(ready, limit);
         let streams = self.receive_streams();
         let control = streams.iter().any(|stream| stream.commit_due || stream.credit_due);
         let eliciting = data || control || self.st.ping_due || self.st.recovery.probe_due;
@@ -121,14 +121,13 @@ impl Engine<'_> {
             return;
         }
         let Some(largest) = largest else { return };
-        let known = recovery.ack.known_to_peer.map_or(0, PacketNumber::value);
-        let reach = largest.value().saturating_sub(known).min(255);
+        let reach = largest.value().saturating_sub(recovery.ack.settled(largest)).min(255);
         let received = recovery.received;
         let delay = recovery.ack.delay(self.st.now);
         let is_received = |below: u64| largest.value().checked_sub(below).is_some_and(|pn| received.is_accepted(pn));
         if emit_ack(largest, delay, is_received, reach, w).is_ok() {
             built.acknowledged = Some(largest);
-            recovery.ack.on_sent();
+            recovery.ack.on_sent(largest);
         }
     }
 
@@ -209,7 +208,10 @@ impl Engine<'_> {
             return;
         }
         let recovery = &mut self.st.recovery;
-        recovery.congestion.on_sent(bytes as u16);
+        if built.frames > 0 {
+            recovery.pacer.on_sent(now, bytes as u16, recovery.in_flight == 0, self.st.config.max_datagram);
+        }
+        recovery.congestion.on_sent(now, pn, bytes as u16);
         recovery.in_flight = recovery.in_flight.saturating_add(1);
         recovery.last_eliciting = now;
         let packet = SentPacket::new(pn, now, bytes as u16, built.messages, built.acknowledged, built.control);
