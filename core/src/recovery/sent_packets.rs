@@ -48,21 +48,21 @@ impl Flags {
 
 /// The lowest 32 bits of a packet number. Those that a session remembers at one time lie much closer
 /// together than 2^31.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Low(u32);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Low(u32);
 
 impl Low {
-    const fn of(pn: PacketNumber) -> Self {
+    pub(crate) const fn of(pn: PacketNumber) -> Self {
         Self(pn.value() as u32)
     }
 
     /// Whether it lies before `other`: serial number arithmetic (RFC 1982 section 3.2).
-    const fn is_before(self, other: Self) -> bool {
+    pub(crate) const fn is_before(self, other: Self) -> bool {
         (self.0.wrapping_sub(other.0) as i32) < 0
     }
 
     /// The full number, which is not above `reference`.
-    const fn expand(self, reference: PacketNumber) -> PacketNumber {
+    pub(crate) const fn expand(self, reference: PacketNumber) -> PacketNumber {
         let distance = (reference.value() as u32).wrapping_sub(self.0);
         PacketNumber::new(reference.value().saturating_sub(distance as u64))
     }

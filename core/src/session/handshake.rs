@@ -39,11 +39,13 @@ pub(super) struct HelloState {
     /// When to send it, again.
     at: Instant,
     tries: u8,
+    /// When it was sent, unless more than once: then nobody knows which of them was answered.
+    sent: Option<Instant>,
 }
 
 impl HelloState {
     pub(super) const fn idle() -> Self {
-        Self { nonce: None, at: Instant::ZERO, tries: 0 }
+        Self { nonce: None, at: Instant::ZERO, tries: 0, sent: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -55,7 +57,7 @@ impl State {
     /// Opens a session, beside the one that is there, if any.
     pub(super) fn begin_hello(&mut self) {
         if self.hello.nonce.is_none() {
-            self.hello = HelloState { nonce: Some(self.draw()), at: self.now, tries: 0 };
+            self.hello = HelloState { nonce: Some(self.draw()), at: self.now, ..HelloState::idle() };
         }
     }
 
@@ -70,14 +72,10 @@ impl State {
         self.hello.at = self.now + Duration::from_micros(jitter);
     }
 
-    pub(super) fn wake(&mut self) {
+    /// Tries again now, as if for the first time.
+    pub(super) fn hello_again(&mut self) {
         self.hello.at = self.now;
-        self.hello.tries = 0;
-        self.recovery.pto_count = 0;
-        self.patience.tries = 0;
-        if self.phase == Phase::Established && (self.recovery.in_flight > 0 || self.patience.waiting) {
-            self.recovery.probe_due = true;
-        }
+        self.hello.tries = self.hello.tries.min(1);
     }
 
     pub(super) fn repeat_accept(&mut self, path: crate::PathId) {
@@ -122,6 +120,8 @@ impl Engine<'_> {
         let random = self.st.draw() as u8;
         let period = pto::period(&crate::recovery::rtt::Rtt::new(self.st.config.initial_rtt), Duration::ZERO);
         let wait = pto::backoff(period, self.st.hello.tries, self.st.config.max_backoff, random);
+        let first = self.st.hello.tries == 0 && self.st.hello.sent.is_none();
+        self.st.hello.sent = first.then_some(self.st.now);
         self.st.hello.at = self.st.now + wait;
         self.st.hello.tries = self.st.hello.tries.saturating_add(1);
         Some(len)
@@ -178,7 +178,7 @@ impl Engine<'_> {
         if self.st.keys != PlainKeys::default() {
             self.st.stats.reconnects = self.st.stats.reconnects.wrapping_add(1);
         }
-        self.st.hello = HelloState::idle();
+        let sent = core::mem::replace(&mut self.st.hello, HelloState::idle()).sent;
         self.st.keys = PlainKeys { device: accept.echo(), gateway: accept.nonce() };
         self.st.remote_cid = accept.cid();
         self.st.peer = accept.limits();
@@ -186,6 +186,9 @@ impl Engine<'_> {
         self.st.outbox.ledger.in_doubt = self.st.outbox.ledger.in_doubt.wrapping_add(in_doubt);
         self.st.recovery = Recovery::new(&self.st.config);
         self.st.outbox.peer_slot = accept.limits().max_slot;
+        if let Some(sent) = sent {
+            self.st.note_handshake_time(sent);
+        }
         self.st.patience.tries = 0;
         for accepted in accept.streams() {
             self.resume(accepted);

@@ -169,8 +169,9 @@ impl<M: Memory> Session<M> {
 
     /// The network is back, or the application thinks that now is a good time: forgets all backoff.
     pub fn wake(&mut self, now: Instant) {
-        self.state.advance_clock(now);
-        self.state.wake();
+        let mut engine = self.engine();
+        engine.st.advance_clock(now);
+        engine.wake();
     }
 
     /// The gateway got the same HELLO once more: answers again.

@@ -177,16 +177,13 @@ impl<'a> Engine<'a> {
         let st = &mut *self.st;
         let before = st.recovery.received.largest();
         st.recovery.received.see(pn);
+        st.recovery.reordering.on_arrival(st.now, pn, before);
         let in_order = before.map_or(PacketNumber::new(0), PacketNumber::next) == pn;
         if before < Some(pn) {
             // RFC 9146 section 6: only the newest packet moves the path.
             st.path = path;
         }
-        st.patience.since = st.now;
-        if contents.eliciting {
-            // The peer is there and talks: it need not be waited for as if it were gone.
-            st.recovery.pto_count = st.recovery.pto_count.min(1);
-        }
+        st.note_sign_of_life(contents.eliciting);
         if st.phase == Phase::Opening {
             st.phase = Phase::Established;
             st.pending.established = true;

@@ -7,16 +7,20 @@ use crate::channel::reorder::{Reorder, ReorderState};
 use crate::channel::streams::{ReceiveStream, SendStream};
 use crate::journal::{RamJournal, RamState};
 use crate::memory::Parts;
+use crate::recovery::Congestion;
 use crate::recovery::ack_policy::AckPolicy;
-use crate::recovery::congestion::Congestion;
+use crate::recovery::loss::Thresholds;
+use crate::recovery::loss_rate::LossRate;
+use crate::recovery::pacing::Pacer;
 use crate::recovery::received::{ReceivedPackets, WINDOW};
+use crate::recovery::reordering::Reordering;
 use crate::recovery::rtt::Rtt;
 use crate::recovery::sent_packets::{SentPackets, SentState};
 use crate::seal::{Direction, PlainKeys, TRAILER};
 use crate::wire::{DataHead, Hello, Limits, STREAMS_MAX};
 use crate::{
     ChannelConfig, CloseReason, Config, ConfigError, ConnectionId, Delivery, Duration, Identity, Instant, PacketNumber,
-    PathId, Priority, ReceivedLedger, Redundancy, SeqNo, Stats, StreamEpoch,
+    PathId, Priority, ReceivedLedger, SeqNo, Stats, StreamEpoch,
 };
 
 /// The longest message accepted before the gateway has said what it takes, in bytes: what a gateway
@@ -48,6 +52,12 @@ pub(super) struct Recovery {
     pub(super) ack: AckPolicy,
     pub(super) rtt: Rtt,
     pub(super) congestion: Congestion,
+    pub(super) pacer: Pacer,
+    pub(super) thresholds: Thresholds,
+    /// Of what we send.
+    pub(super) loss_rate: LossRate,
+    /// Of what the peer sends.
+    pub(super) reordering: Reordering,
     pub(super) sent: SentState,
     pub(super) next_pn: PacketNumber,
     pub(super) largest_acked: Option<PacketNumber>,
@@ -72,6 +82,10 @@ impl Recovery {
             ack: AckPolicy::default(),
             rtt: Rtt::new(config.initial_rtt),
             congestion: Congestion::new(config.max_datagram),
+            pacer: Pacer::new(),
+            thresholds: Thresholds::new(),
+            loss_rate: LossRate::default(),
+            reordering: Reordering::default(),
             sent: SentState::default(),
             next_pn: PacketNumber::new(0),
             largest_acked: None,
@@ -83,17 +97,6 @@ impl Recovery {
             probe_due: false,
             probe_stream: None,
             best_effort: 0,
-        }
-    }
-}
-
-impl Recovery {
-    /// How many messages to repeat in each new packet.
-    pub(super) fn repeats(&self, redundancy: Redundancy) -> u8 {
-        match redundancy {
-            Redundancy::None => 0,
-            Redundancy::Fixed(count) => count,
-            Redundancy::Adaptive => 1,
         }
     }
 }
@@ -315,7 +318,7 @@ impl State {
 
     /// How long a message may stay away before it counts as missing, not as late.
     pub(super) fn reorder_tolerance(&self) -> Duration {
-        Duration::ZERO
+        self.recovery.reordering.tolerance()
     }
 
     /// What we can take, for HELLO and ACCEPT.

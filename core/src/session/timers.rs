@@ -18,6 +18,7 @@ impl State {
             self.hello.deadline(),
             self.recovery.ack.deadline().filter(|_| established),
             self.recovery.loss_time.filter(|_| established),
+            self.recovery.pacer.deadline().filter(|_| established),
             self.pto_deadline().filter(|_| established),
             self.patience_deadline().filter(|_| established),
         ]
@@ -41,10 +42,23 @@ impl State {
 }
 
 impl Engine<'_> {
+    /// The network is back: forgets all backoff, and asks at once for what is owed.
+    pub(super) fn wake(&mut self) {
+        self.st.hello_again();
+        self.st.recovery.pto_count = 0;
+        self.st.patience.tries = 0;
+        if self.st.phase == Phase::Established && self.st.recovery.in_flight > 0 {
+            self.on_probe_timeout();
+        } else if self.st.phase == Phase::Established && self.st.patience.waiting {
+            self.st.ping_due = true;
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self) {
         let now = self.st.now;
-        self.outbox().expire(now);
-        self.note_room();
+        if self.outbox().expire(now) {
+            self.note_room();
+        }
         if self.st.phase != Phase::Established {
             // HELLO is sent when it is due, and an acknowledgement likewise.
             return;

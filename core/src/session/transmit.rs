@@ -3,6 +3,7 @@
 use super::state::{Engine, Phase};
 use crate::channel::outbox::{Carried, EntryState, NEVER, OutMessage, Sent};
 use crate::journal::NONE;
+use crate::recovery::redundancy;
 use crate::recovery::sent_packets::{Control, SentPacket};
 use crate::seal::TRAILER;
 use crate::wire::{
@@ -72,11 +73,11 @@ impl Engine<'_> {
         let now = self.st.now;
         self.outbox().expire(now);
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
-        let room = self.st.recovery.congestion.room() as usize >= limit || self.st.recovery.probe_due;
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.
         let waits = self.st.recovery.probe_stream.is_some() || self.outbox().next_to_send().is_some();
-        let data = room && self.st.hello.nonce.is_none() && waits;
+        let ready = self.st.hello.nonce.is_none() && waits;
+        let data = self.may_send(ready, limit);
         let control = self.has_control();
         let eliciting = data || control || self.st.ping_due || self.st.recovery.probe_due;
         let eliciting = closing.is_none() && eliciting && self.reserve_packet();
@@ -140,14 +141,13 @@ impl Engine<'_> {
             return;
         }
         let Some(largest) = largest else { return };
-        let known = recovery.ack.known_to_peer.map_or(0, PacketNumber::value);
-        let reach = largest.value().saturating_sub(known).min(255);
+        let reach = largest.value().saturating_sub(recovery.ack.settled(largest)).min(255);
         let received = recovery.received;
         let delay = recovery.ack.delay(self.st.now);
         let is_received = |below: u64| largest.value().checked_sub(below).is_some_and(|pn| received.is_accepted(pn));
         if emit_ack(largest, delay, is_received, reach, w).is_ok() {
             built.acknowledged = Some(largest);
-            recovery.ack.on_sent();
+            recovery.ack.on_sent(largest);
             if asks {
                 self.st.stats.tx_naks = self.st.stats.tx_naks.wrapping_add(1);
                 self.reorder().put_requests(now, w);
@@ -225,7 +225,7 @@ impl Engine<'_> {
     /// they fit beside it. In order of their numbers, so that the receiver need not put them in order.
     fn put_repeats(&mut self, new: u16, message: &OutMessage, w: &mut Writer<'_>, built: &mut Built) {
         let Some(redundancy) = self.outbox().stream(message.stream).map(|stream| stream.redundancy) else { return };
-        let count = self.st.recovery.repeats(redundancy);
+        let count = redundancy::repeats(redundancy, &self.st.recovery.loss_rate, &self.st.recovery.rtt);
         if count == 0 || !self.outbox().repeats(message.stream) {
             return;
         }
@@ -315,7 +315,10 @@ impl Engine<'_> {
             return;
         }
         let recovery = &mut self.st.recovery;
-        recovery.congestion.on_sent(bytes as u16);
+        if built.frames > 0 {
+            recovery.pacer.on_sent(now, bytes as u16, recovery.in_flight == 0, self.st.config.max_datagram);
+        }
+        recovery.congestion.on_sent(now, pn, bytes as u16);
         recovery.in_flight = recovery.in_flight.saturating_add(1);
         recovery.last_eliciting = now;
         recovery.best_effort = recovery.best_effort.saturating_add(u16::from(built.best_effort));

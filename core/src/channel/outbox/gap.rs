@@ -14,11 +14,13 @@ pub(crate) enum Reason {
 }
 
 impl Outbox<'_> {
-    /// Gives up every message whose deadline has passed. Walks the outbox only when one has.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    /// Gives up every message whose deadline has passed. Walks the outbox only when one has. Says whether
+    /// there is more room now.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
         if now < self.state.next_expiry {
-            return;
+            return false;
         }
+        let before = self.state.free_len;
         let mut next = NEVER;
         for slot in 0..self.messages.len() as u16 {
             let Some(message) = self.message(slot).copied() else { break };
@@ -32,6 +34,7 @@ impl Outbox<'_> {
             }
         }
         self.state.next_expiry = next;
+        self.state.free_len > before
     }
 
     /// Gives up the message that an entry belongs to.
