@@ -11,7 +11,7 @@ fn the_devices_clock_steps_back_in_the_middle() {
         world.load(CHANNEL, 500);
         for _ in 0..10 {
             world.run_for(Duration::from_millis(150));
-            world.devices[0].clock.step(world.now, -40_000);
+            world.devices[0].step(world.now, -40_000);
         }
         world.finish(Duration::from_secs(600));
         assert!(world.devices[0].session.stats().clock_steps_back > 0);

@@ -65,6 +65,10 @@ pub struct Device {
     pub received: Vec<Command>,
     /// By how much at most its clock has misled it so far.
     pub disturbed: Duration,
+    /// What its clock said at most: a session does not go back.
+    latest: Instant,
+    /// How many of these before its present boot.
+    pub received_before: usize,
     /// Which link it is on.
     pub link: usize,
     /// What it sends on.
@@ -91,7 +95,9 @@ impl Device {
             packets: Packets::default(),
             events: Vec::new(),
             received: Vec::new(),
+            received_before: 0,
             disturbed: Duration::ZERO,
+            latest: Instant::ZERO,
             link: setup.link,
             channels: setup.channels.clone(),
             rng,
@@ -122,6 +128,21 @@ impl Device {
         self.boots += 1;
         self.oracle.device_rebooted();
         self.load.restart();
+        self.received_before = self.received.len();
+        // Another session has heard nothing of the time yet.
+        self.latest = Instant::ZERO;
+    }
+
+    /// What its session takes the time to be.
+    pub fn time(&self, now: Instant) -> Instant {
+        self.clock.at(now).max(self.latest)
+    }
+
+    /// Its clock steps by so many microseconds.
+    pub fn step(&mut self, now: Instant, micros: i64) {
+        self.latest = self.time(now);
+        self.disturbed = self.disturbed.saturating_add(Duration::from_micros(micros.unsigned_abs()));
+        self.clock.step(now, micros);
     }
 
     /// How often it was switched on.

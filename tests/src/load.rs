@@ -3,7 +3,7 @@
 use crate::memory::Store;
 use firmware_sim::link::{Rng, below};
 use rand::RngCore;
-use whimbrel_core::{ChannelId, Duration, Instant, MessageId, SendError, Session};
+use whimbrel_core::{ChannelId, Duration, Instant, MessageId, Priority, SendError, SendOptions, Session};
 
 /// Messages of one channel.
 #[derive(Clone, Debug)]
@@ -20,10 +20,14 @@ pub struct Source {
     pub due: Instant,
     /// The shortest and the longest, in bytes.
     pub sizes: (usize, usize),
+    /// How long a message is of use: the shortest and the longest time.
+    pub lifetimes: Option<(Duration, Duration)>,
+    /// One message in so many is urgent; 0: none.
+    pub urgent: u64,
     /// The session said `Full`, and not `QueueFreed` since.
     blocked: bool,
     /// Refused by `Full`: the application keeps it.
-    held: Option<Vec<u8>>,
+    held: Option<(SendOptions, Vec<u8>)>,
     /// Still to come of the burst that has begun.
     rest: u32,
 }
@@ -32,7 +36,19 @@ impl Source {
     /// So many messages, as fast as the session takes them.
     pub fn greedy(channel: ChannelId, left: u32, sizes: (usize, usize)) -> Self {
         let (due, every) = (Instant::ZERO, Duration::ZERO);
-        Self { channel, left, burst: 1, every, due, sizes, blocked: false, held: None, rest: 0 }
+        Self {
+            channel,
+            left,
+            burst: 1,
+            every,
+            due,
+            sizes,
+            lifetimes: None,
+            urgent: 0,
+            blocked: false,
+            held: None,
+            rest: 0,
+        }
     }
 
     /// In bursts, with nothing in between for `every`, from `due` on.
@@ -47,8 +63,8 @@ impl Source {
         }
     }
 
-    /// The next message, when one is due, of `max` bytes at most.
-    fn next(&mut self, now: Instant, max: usize, rng: &mut Rng) -> Option<Vec<u8>> {
+    /// The next message, when one is due.
+    fn next(&mut self, now: Instant, rng: &mut Rng) -> Option<(SendOptions, Vec<u8>)> {
         if self.left == 0 || self.blocked {
             return None;
         }
@@ -65,12 +81,24 @@ impl Source {
             }
         }
         Some(self.held.take().unwrap_or_else(|| {
-            let (shortest, longest) = (self.sizes.0.min(max), self.sizes.1.min(max));
+            let (shortest, longest) = self.sizes;
             let len = shortest + below(rng, (longest - shortest + 1) as u64) as usize;
             let mut payload = vec![0; len];
             rng.fill_bytes(&mut payload);
-            payload
+            (self.options(rng), payload)
         }))
+    }
+}
+
+impl Source {
+    /// Draws nothing where there is no choice.
+    fn options(&self, rng: &mut Rng) -> SendOptions {
+        let lifetime = self.lifetimes.map(|(shortest, longest)| {
+            let spread = longest.saturating_sub(shortest).as_micros();
+            shortest.saturating_add(Duration::from_micros(below(rng, spread + 1)))
+        });
+        let urgent = self.urgent > 0 && below(rng, self.urgent) == 0;
+        SendOptions { lifetime, priority: urgent.then_some(Priority::Urgent) }
     }
 }
 
@@ -134,18 +162,23 @@ impl Load {
         local: Instant,
         rng: &mut Rng,
     ) -> Result<Option<Sent>, String> {
-        let max = session.max_message();
         for source in &mut self.sources {
-            let Some(payload) = source.next(now, max, rng) else { continue };
-            match session.send(local, source.channel, &payload) {
+            let Some((options, mut payload)) = source.next(now, rng) else { continue };
+            let mut result = session.send_with(local, source.channel, options, &payload);
+            if let Err(SendError::TooLong { max }) = result {
+                payload.truncate(max);
+                result = session.send_with(local, source.channel, options, &payload);
+            }
+            match result {
                 Ok(id) => {
                     source.left -= 1;
                     source.rest = source.rest.saturating_sub(1);
-                    return Ok(Some(Sent { id, payload, deadline: None }));
+                    let deadline = options.lifetime.map(|lifetime| local + lifetime);
+                    return Ok(Some(Sent { id, payload, deadline }));
                 }
                 Err(SendError::Full) => {
                     source.blocked = true;
-                    source.held = Some(payload);
+                    source.held = Some((options, payload));
                     self.refused += 1;
                 }
                 Err(error) => return Err(format!("{} bytes on {:?}: {error}", payload.len(), source.channel)),

@@ -35,16 +35,16 @@ impl Preset {
         }
     }
 
-    /// How many messages such a memory keeps for sending.
-    pub const fn messages(self) -> usize {
+    /// The longest message that such a memory receives in fragments, in bytes; 0 for none.
+    pub const fn assembled(self) -> usize {
         match self {
-            Self::Small => 12,
-            Self::Medium => 64,
-            Self::Large => 192,
+            Self::Small => 0,
+            Self::Medium => 512,
+            Self::Large => 2_048,
         }
     }
 
-    /// The longest message that such a memory receives, in bytes: a slot of its reorder buffer.
+    /// The longest message that such a memory receives whole, in bytes: a slot of its reorder buffer.
     pub const fn longest(self) -> usize {
         match self {
             Self::Small => 64,

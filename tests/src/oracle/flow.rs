@@ -16,6 +16,16 @@ struct Accepted {
     stored: bool,
 }
 
+/// How far a receiver may be wrong about the sender's deadlines. The remaining time is told when a datagram
+/// leaves, in milliseconds, and counted from when it arrives, by a clock that does not agree with the sender's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// How much later it may think they are.
+    pub late: Duration,
+    /// How much earlier.
+    pub early: Duration,
+}
+
 /// A message as the receiver's application sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Handed<'a> {
@@ -25,10 +35,10 @@ pub struct Handed<'a> {
     pub seq: u64,
     /// Its contents.
     pub payload: &'a [u8],
-    /// When.
+    /// When, by the sender's clock.
     pub now: Instant,
-    /// How much later than the deadline the receiver may think the deadline is.
-    pub slack: Duration,
+    /// How far the receiver may be wrong about deadlines.
+    pub doubt: Doubt,
 }
 
 /// See the module.
@@ -77,14 +87,14 @@ impl Flow {
     /// # Errors
     /// When it was never accepted, is not what was accepted, comes twice, out of order or too late.
     pub fn hand(&mut self, handed: Handed<'_>) -> Result<(), String> {
-        let Handed { session, seq, payload, now, slack } = handed;
+        let Handed { session, seq, payload, now, doubt } = handed;
         let Mode { kind, durable } = self.mode;
         let begins = self.session != Some(session);
         let message = self.messages.get(seq as usize).ok_or(format!("{seq} handed on, but never accepted"))?;
         if *message.payload != *payload {
             return Err(format!("{seq} handed on as {payload:02x?}, accepted as {:02x?}", message.payload));
         }
-        if let Some(deadline) = message.deadline.filter(|deadline| *deadline + slack < now) {
+        if let Some(deadline) = message.deadline.filter(|deadline| *deadline + doubt.late < now) {
             return Err(format!(
                 "{seq} handed on {} us after its deadline",
                 now.saturating_since(deadline).as_micros()
@@ -105,7 +115,7 @@ impl Flow {
                 let skipped = self.below.max(self.stored_below)..seq;
                 // A session that begins goes on behind what is stored, and what the one before left in doubt.
                 if !begins || durable {
-                    self.may_skip(skipped, now)?;
+                    self.may_skip(skipped, now + doubt.early)?;
                 }
                 self.below = seq + 1;
             }
@@ -125,7 +135,7 @@ impl Flow {
         Ok(())
     }
 
-    /// An ordered stream leaves messages out only when they expired.
+    /// An ordered stream leaves messages out only when they expired by then.
     fn may_skip(&self, mut skipped: Range<u64>, now: Instant) -> Result<(), String> {
         let expired = |seq: u64| self.messages[seq as usize].deadline.is_some_and(|deadline| deadline <= now);
         match skipped.find(|seq| !expired(*seq)) {
@@ -134,7 +144,7 @@ impl Flow {
         }
     }
 
-    /// The sink stored a message for the first time.
+    /// The sink stored a message for the first time. What expired by `now` may be left out.
     ///
     /// # Errors
     /// When it was never handed on, is stored already, or out of order.
@@ -210,6 +220,12 @@ impl Flow {
             *count += 1;
         }
         fates
+    }
+
+    /// Whether the newest value neither arrived nor expired.
+    pub fn lacks_newest(&self, now: Instant) -> bool {
+        let open = |last: &Accepted| !last.handed && last.deadline.is_none_or(|deadline| deadline > now);
+        self.messages.last().is_some_and(open)
     }
 
     /// Messages that the sink stored.

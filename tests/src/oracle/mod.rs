@@ -3,18 +3,20 @@
 
 pub mod fates;
 pub mod flow;
+pub mod law;
 pub mod mode;
 pub mod packets;
 #[cfg(test)]
 mod tests;
 
 pub use fates::Fates;
-pub use flow::{Flow, Handed};
+pub use flow::{Doubt, Flow, Handed};
+pub use law::Law;
 pub use mode::{Kind, Mode};
 pub use packets::Packets;
 
 use std::collections::BTreeMap;
-use whimbrel_core::{ChannelConfig, Instant, MessageId, SeqNo, StreamEpoch, StreamId};
+use whimbrel_core::{ChannelConfig, Instant, Ledger, MessageId, SeqNo, StreamEpoch, StreamId};
 
 /// The flows of one sender's life, by the stream's byte on the wire.
 type Flows = BTreeMap<u8, Flow>;
@@ -30,6 +32,9 @@ pub struct Oracle {
     owners: BTreeMap<(u8, u32), usize>,
     /// By the nonce of the HELLO that opened the gateway's session: its streams live as long as it does.
     down: BTreeMap<u64, Flows>,
+    /// The device's ledger in its present boot, and that of each of the gateway's sessions.
+    law: Law,
+    laws: BTreeMap<u64, Law>,
 }
 
 fn modes(channels: &[ChannelConfig]) -> BTreeMap<u8, Mode> {
@@ -49,6 +54,25 @@ impl Oracle {
     /// The device lost its memory; what it accepts from here on is another history.
     pub fn device_rebooted(&mut self) {
         self.up.push(Flows::new());
+        self.law = Law::default();
+    }
+
+    /// The device's ledger is this.
+    ///
+    /// # Errors
+    /// See [`Law::check`].
+    pub fn device_ledger(&mut self, ledger: Ledger) -> Result<(), String> {
+        let accepted = self.accepted_count();
+        self.law.check(ledger, accepted)
+    }
+
+    /// The ledger of one of the gateway's sessions is this.
+    ///
+    /// # Errors
+    /// See [`Law::check`].
+    pub fn gateway_ledger(&mut self, nonce: u64, ledger: Ledger) -> Result<(), String> {
+        let accepted = self.session(nonce).map(Flow::accepted_count).sum();
+        self.laws.entry(nonce).or_default().check(ledger, accepted)
     }
 
     /// A flow that the device sends, in its present boot.

@@ -34,6 +34,8 @@ impl From<Delivery> for Kind {
     fn from(delivery: Delivery) -> Self {
         match delivery {
             Delivery::BestEffort => Self::BestEffort,
+            Delivery::Latest => Self::Latest,
+            Delivery::Reliable => Self::Reliable,
             Delivery::Ordered => Self::Ordered,
             other => panic!("the world does not know {other:?}"),
         }

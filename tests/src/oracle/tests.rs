@@ -8,7 +8,7 @@ const SCHEMA: SchemaId = SchemaId::named("test/1");
 const NOW: Instant = Instant::from_millis(5);
 
 fn handed(session: u64, seq: u64, payload: &[u8]) -> Handed<'_> {
-    Handed { session, seq, payload, now: NOW, slack: Duration::ZERO }
+    Handed { session, seq, payload, now: NOW, doubt: Doubt::default() }
 }
 
 fn flow(kind: Kind, durable: bool) -> Flow {
@@ -73,7 +73,9 @@ fn deadlines() {
         flow.accept(seq as u64, b"x", Some(deadline)).unwrap();
     }
     assert!(flow.clone().hand(handed(1, 0, b"x")).is_err(), "too late");
-    flow.clone().hand(Handed { slack: Duration::from_millis(1), ..handed(1, 0, b"x") }).unwrap();
+    flow.clone()
+        .hand(Handed { doubt: Doubt { late: Duration::from_millis(1), ..Doubt::default() }, ..handed(1, 0, b"x") })
+        .unwrap();
     flow.hand(handed(1, 1, b"x")).unwrap();
     let fates = Fates { accepted: 3, delivered: 1, expired: 1, open: 1, ..Fates::default() };
     assert_eq!(flow.fates(NOW), fates);

@@ -8,11 +8,13 @@ use crate::network;
 use crate::setup::{DeviceSetup, Setup};
 use firmware_sim::faults::{Bottleneck, Burst, Faults};
 use firmware_sim::link::{Rng, below, rng};
-use whimbrel_core::{ChannelConfig, ChannelId, Config, Duration, Instant, SchemaId};
+use whimbrel_core::{ChannelConfig, ChannelId, Config, Delivery, Duration, Instant, Priority, Redundancy, SchemaId};
 
 /// Bytes of a packet around the payload of a message that travels alone: header, head, trailer and an
 /// acknowledgement.
 const AROUND: usize = 60;
+/// Fragments of a message that no session refuses.
+const FRAGMENTS_MAX: usize = 32;
 /// IPv4 and UDP headers.
 const OVERHEAD: usize = 28;
 
@@ -62,9 +64,9 @@ pub fn draw(seed: u64) -> Plan {
         Setup { seed, gateway, config, links: (0..links).map(|_| weather(&mut dice)).collect(), store_delay, devices };
     let down = setup.links.iter().map(|up| Faults { delay: up.delay, ..weather(&mut dice) }).collect();
     let mut dice = Dice::new(seed, 41);
-    let talks = setup.devices.iter().map(|device| talk(&mut dice, device, gateway, count)).collect();
+    let talks = setup.devices.iter().map(|device| talk(&mut dice, device, &setup)).collect();
     let mut dice = Dice::new(seed, 42);
-    let turns = (0..dice.within(2, 10)).map(|_| turn(&mut dice, count, &setup.links)).collect();
+    let turns = (0..dice.within(2, 14)).map(|_| turn(&mut dice, count, &setup.links)).collect();
     Plan { setup, down, talks, turns }
 }
 
@@ -106,11 +108,17 @@ fn device(dice: &mut Dice, gateway: Preset, theirs: &Config, link: usize) -> Dev
 fn channel(dice: &mut Dice, number: u8, may_be_durable: bool) -> ChannelConfig {
     let id = ChannelId::new(number).expect("a small number");
     let schema = SchemaId(u64::from(number));
-    match dice.within(0, 3) {
+    let channel = match dice.within(0, 5) {
         0 | 1 if may_be_durable => ChannelConfig::durable(id, schema),
-        3 => ChannelConfig::best_effort(id, schema),
+        2 => ChannelConfig::reliable(id, schema),
+        3 => ChannelConfig::latest(id, schema),
+        4 => ChannelConfig::best_effort(id, schema),
         _ => ChannelConfig::ordered(id, schema),
-    }
+    };
+    let fixed = Redundancy::Fixed(dice.within(0, 4) as u8);
+    let redundancy = dice.one_of([Redundancy::None, fixed, Redundancy::Adaptive]);
+    let priority = dice.one_of([Priority::Background, Priority::Normal, Priority::High, Priority::Urgent]);
+    channel.with_redundancy(redundancy).with_priority(priority)
 }
 
 fn weather(dice: &mut Dice) -> Faults {
@@ -136,27 +144,40 @@ fn weather(dice: &mut Dice) -> Faults {
     }
 }
 
-fn talk(dice: &mut Dice, device: &DeviceSetup, gateway: Preset, count: usize) -> Talk {
-    let share = |most: u64| (most / count as u64).max(4);
-    let up = device.channels.iter().map(|channel| source(dice, channel.id, gateway.longest(), share(80), device));
+fn talk(dice: &mut Dice, device: &DeviceSetup, gateway: &Setup) -> Talk {
+    let datagram = usize::from(device.config.max_datagram.min(gateway.config.max_datagram));
+    let share = |most: u64| (most / gateway.devices.len() as u64).max(8);
+    let up = device.channels.iter().map(|channel| source(dice, channel, gateway.gateway, share(400), datagram));
     let up = up.collect();
     let down = &device.gateway_channels;
-    let down = down.iter().map(|channel| source(dice, channel.id, device.preset.longest(), share(40), device));
+    let down = down.iter().map(|channel| source(dice, channel, device.preset, share(150), datagram));
     let down = down.collect();
     let naps = Naps { awake: dice.millis(50, 5_000), asleep: dice.millis(100, 30_000), tells: dice.percent(50) };
     Talk { up, down, naps: dice.percent(15).then_some(naps) }
 }
 
-fn source(dice: &mut Dice, channel: ChannelId, longest: usize, most: u64, device: &DeviceSetup) -> Source {
-    // Also before the first contact, when the peer's datagrams may turn out to be shorter than ours.
-    let longest = longest.min(usize::from(Config::MIN_DATAGRAM.max(device.config.max_datagram.min(300))) - AROUND);
-    let longest = dice.within(0, longest.min(67) as u64) as usize;
+/// `datagram`: the longest that both ends take. What is longer than the receiver takes would be refused once it has
+/// said so, and be undeliverable before.
+fn source(dice: &mut Dice, channel: &ChannelConfig, receiver: Preset, most: u64, datagram: usize) -> Source {
+    let whole = datagram - AROUND;
+    let is_reliable = matches!(channel.delivery, Delivery::Ordered | Delivery::Reliable);
+    let is_long = dice.percent(15);
+    let most_bytes = match receiver.assembled() {
+        long if is_long && is_reliable && long > 0 => long.min(whole * FRAGMENTS_MAX),
+        _ => receiver.longest().min(whole),
+    };
+    let longest = dice.within(0, most_bytes as u64) as usize;
     let shortest = dice.within(0, longest as u64) as usize;
-    let left = dice.within(1, most) as u32;
-    let source = Source::greedy(channel, left, (shortest, longest));
+    let left = dice.within(1, if is_long { most / 4 } else { most }) as u32;
+    let source = Source::greedy(channel.id, left, (shortest, longest));
     let (burst, every) = (dice.within(1, 8) as u32, dice.millis(5, 2_000));
     let due = Instant::ZERO + dice.millis(0, 5_000);
-    if dice.percent(50) { source.periodic(burst, every, due) } else { source }
+    let mut source = if dice.percent(60) { source.periodic(burst, every, due) } else { source };
+    let (lifetime, spread) = (dice.millis(1, 2_000), dice.millis(0, 20_000));
+    let lifetimes = dice.percent(30).then_some((lifetime, lifetime.saturating_add(spread)));
+    let urgent = if dice.percent(20) { dice.within(1, 30) } else { 0 };
+    (source.lifetimes, source.urgent) = (lifetimes, urgent);
+    source
 }
 
 fn turn(dice: &mut Dice, devices: usize, links: &[Faults]) -> Turn {

@@ -145,6 +145,11 @@ impl Plan {
         for device in &mut self.setup.devices {
             device.channels.truncate(channels);
             device.gateway_channels.truncate(channels);
+            for channel in device.channels.iter_mut().chain(&mut device.gateway_channels) {
+                if cuts.leaves_out(Class::Redundancy) {
+                    channel.redundancy = whimbrel_core::Redundancy::None;
+                }
+            }
             if cuts.leaves_out(Class::Clocks) {
                 device.ppm = 0;
             }
@@ -155,6 +160,7 @@ impl Plan {
             talk.naps = talk.naps.filter(|_| !cuts.leaves_out(Class::Sleep));
             for source in talk.up.iter_mut().chain(&mut talk.down) {
                 source.left = (source.left >> cuts.halvings).max(1);
+                source.lifetimes = source.lifetimes.filter(|_| !cuts.leaves_out(Class::Deadlines));
             }
         }
         self

@@ -91,9 +91,7 @@ fn perform(world: &mut World, act: Act) {
         }
         Act::Step(at, micros) => {
             tally.clock_steps += 1;
-            world.devices[at].clock.step(now, micros);
-            let back = Duration::from_micros(0.max(-micros) as u64);
-            world.devices[at].disturbed = world.devices[at].disturbed.saturating_add(back);
+            world.devices[at].step(now, micros);
         }
         Act::Drift(at, ppm) => {
             tally.clock_steps += 1;
@@ -177,15 +175,15 @@ fn recovery_bound(world: &World) -> Duration {
 }
 
 /// What is not done yet.
-fn open(world: &World) -> Option<String> {
-    for (at, (device, peer)) in world.devices.iter().zip(&world.gateway.peers).enumerate() {
-        let (left, queued) = (device.load.left(), device.session.queued());
+fn open(world: &mut World) -> Option<String> {
+    for (at, (device, peer)) in world.devices.iter_mut().zip(&mut world.gateway.peers).enumerate() {
+        let (left, queued) = (device.load.left(), device.session.ledger().in_flight);
         if left > 0 || queued > 0 || !device.session.is_established() {
             let established = device.session.is_established();
             return Some(format!("device {at} has {left} to send and {queued} queued, established: {established}"));
         }
-        if let Some(session) = &peer.live {
-            let (left, queued) = (peer.load.left(), session.queued());
+        if let Some(session) = &mut peer.live {
+            let (left, queued) = (peer.load.left(), session.ledger().in_flight);
             if left > 0 || queued > 0 {
                 return Some(format!("the gateway has {left} to send to device {at}, and {queued} queued"));
             }
@@ -198,23 +196,30 @@ fn open(world: &World) -> Option<String> {
 }
 
 /// Everything is where it belongs.
-fn check_fates(world: &World) {
-    for (at, (device, peer)) in world.devices.iter().zip(&world.gateway.peers).enumerate() {
-        let doubt = u64::from(device.session.stats().in_doubt);
-        let mut missing = 0;
+fn check_fates(world: &mut World) {
+    let place = world.place();
+    for (at, (device, peer)) in world.devices.iter_mut().zip(&mut world.gateway.peers).enumerate() {
+        let ledger = device.session.ledger();
+        let doubt = u64::from(ledger.in_doubt) + u64::from(ledger.undeliverable);
+        let (mut missing, mut arrived) = (0, 0);
         for flow in device.oracle.present() {
-            let (mode, fates) = (flow.mode(), flow.fates(world.now));
+            let (mode, fates) = (flow.mode(), flow.fates(device.time(world.now)));
             let promised = matches!(mode.kind, Kind::Ordered | Kind::Reliable);
             let kept = !promised || !mode.durable || fates.open == 0;
-            assert!(kept, "{}, device {at}: {mode:?} keeps {fates:?}", world.place());
-            missing += if promised { fates.open } else { 0 };
+            assert!(kept, "{place}, device {at}: {mode:?} keeps {fates:?}");
+            let newest = mode.kind == Kind::Latest && flow.lacks_newest(device.time(world.now));
+            missing += if promised { fates.open } else { u64::from(newest) };
+            // What expired or was replaced at the receiver had arrived there.
+            arrived += fates.delivered + fates.expired + fates.superseded;
         }
-        assert!(missing <= doubt, "{}, device {at}: {missing} missing, {doubt} in doubt", world.place());
+        let delivered = u64::from(ledger.delivered);
+        assert!(delivered <= arrived, "{place}, device {at}: {delivered} delivered, but {arrived} arrived");
+        assert!(missing <= doubt, "{place}, device {at}: {missing} missing, {doubt} in doubt");
         let Some(session) = &peer.live else { continue };
         for flow in device.oracle.session(session.hello_nonce()) {
             let (mode, fates): (_, Fates) = (flow.mode(), flow.fates(world.now));
             let promised = matches!(mode.kind, Kind::Ordered | Kind::Reliable);
-            assert!(!promised || fates.open == 0, "{}, to device {at}: {mode:?} keeps {fates:?}", world.place());
+            assert!(!promised || fates.open == 0, "{place}, to device {at}: {mode:?} keeps {fates:?}");
         }
     }
 }

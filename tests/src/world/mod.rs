@@ -158,10 +158,29 @@ impl World {
         assert!(self.steps <= self.steps_max, "{}: the ends never rest", self.place());
         for _ in 0..ROUNDS_MAX {
             if !self.round() {
+                self.balance();
                 return;
             }
         }
         panic!("{}: the ends spin", self.place());
+    }
+}
+
+impl World {
+    /// The ledgers of both ends, when nothing is left to do at this time.
+    fn balance(&mut self) {
+        for at in 0..self.devices.len() {
+            let Device { session, oracle, received, received_before, .. } = &mut self.devices[at];
+            let mut checked = oracle.device_ledger(session.ledger());
+            let (counted, handed) = (session.received_ledger().delivered, received.len() - *received_before);
+            if counted as usize != handed {
+                checked = checked.and(Err(format!("{handed} commands taken, but in the ledger {counted}")));
+            }
+            if let Some(live) = &mut self.gateway.peers[at].live {
+                checked = checked.and(oracle.gateway_ledger(live.hello_nonce(), live.ledger()));
+            }
+            self.must(at, checked);
+        }
     }
 }
 

@@ -4,11 +4,13 @@ use super::World;
 use crate::device::Device;
 use crate::gateway::Taken;
 use crate::network::Network;
-use crate::oracle::Handed;
+use crate::oracle::{Doubt, Handed};
 use crate::sink::Outcome;
 use crate::trace::describe;
 use whimbrel_core::{Duration, Event, Instant, PathId};
 
+/// Two clocks a thousandth apart in either direction disagree by so much about the longest lifetime, a minute.
+const DRIFT: Duration = Duration::from_millis(120);
 /// A lifetime is told in milliseconds.
 const ROUNDING: Duration = Duration::from_millis(1);
 
@@ -96,7 +98,7 @@ impl World {
     }
 
     fn hand_to_device(&mut self, at: usize, path: PathId, datagram: &mut [u8]) {
-        let (now, slack) = (self.now, self.slack(at));
+        let (now, doubt) = (self.now, self.doubt(at));
         let device = &mut self.devices[at];
         let known = device.received.len();
         device.handle_datagram(now, path, datagram);
@@ -104,7 +106,7 @@ impl World {
         for command in device.received.get(known..).unwrap_or(&[]) {
             let (session, seq, payload) = (command.session, command.seq.value(), &command.payload);
             let flow = device.oracle.down(session, command.channel.live());
-            checked = flow.and_then(|flow| flow.hand(Handed { session, seq, payload, now, slack }));
+            checked = flow.and_then(|flow| flow.hand(Handed { session, seq, payload, now, doubt }));
             self.trace.note(now, || format!("device {at} takes {:?}:{seq}", command.channel));
             if checked.is_err() {
                 break;
@@ -113,10 +115,11 @@ impl World {
         self.must(at, checked);
     }
 
-    /// How much later than its sender a receiver may believe a deadline to be: the remaining time is told when a
-    /// datagram leaves and counted from when it arrives, by clocks that do not agree.
-    fn slack(&self, at: usize) -> Duration {
-        self.network.slowest.saturating_add(ROUNDING).saturating_add(self.devices[at].disturbed)
+    fn doubt(&self, at: usize) -> Doubt {
+        let device = &self.devices[at];
+        let drift = if device.clock.ppm() == 0 { Duration::ZERO } else { DRIFT };
+        let early = ROUNDING.saturating_add(device.disturbed).saturating_add(drift);
+        Doubt { late: self.network.slowest.saturating_add(early), early }
     }
 
     fn device_timeout(&mut self, at: usize) -> bool {
@@ -134,14 +137,18 @@ impl World {
         let now = self.now;
         for at in 0..self.gateway.peers.len() {
             while let Some(taken) = self.gateway.peers[at].taken.pop_front() {
-                let slack = self.slack(at);
+                let doubt = self.doubt(at);
+                // Deadlines are by the clock of the sender.
+                let sender = self.devices[at].time(now);
                 let oracle = &mut self.devices[at].oracle;
                 let checked = match &taken {
                     Taken::Handed(session, row) => oracle.received(row.stream, row.epoch).and_then(|flow| {
                         let (session, seq, payload) = (*session, row.seq.value(), &row.payload);
-                        flow.hand(Handed { session, seq, payload, now, slack })
+                        flow.hand(Handed { session, seq, payload, now: sender, doubt })
                     }),
-                    Taken::Stored(row, Outcome::Stored) => oracle.stored(row.stream, row.epoch, row.seq, now),
+                    Taken::Stored(row, Outcome::Stored) => {
+                        oracle.stored(row.stream, row.epoch, row.seq, sender + doubt.early)
+                    }
                     Taken::Stored(_, Outcome::Duplicate) => Ok(()),
                 };
                 self.trace.note(now, || match &taken {
@@ -157,20 +164,22 @@ impl World {
 
     /// The device's events.
     fn listen(&mut self, at: usize) -> bool {
-        let (now, stalled) = (self.now, self.tally.stalls > 0);
+        let (now, stalled, doubt) = (self.now, self.tally.stalls > 0, self.doubt(at));
         let mut heard = false;
         while let Some(event) = self.devices[at].session.poll_event() {
             heard = true;
             self.trace.note(now, || format!("device {at} {event:?}"));
             let device = &mut self.devices[at];
-            let handed = !stalled && device.session.stats().in_doubt == 0;
+            let ledger = device.session.ledger();
+            let handed = !stalled && ledger.in_doubt == 0 && ledger.undeliverable == 0;
+            let time = device.time(now) + doubt.early;
             let checked = match event {
                 Event::StreamOpened { stream, epoch } => device.oracle.opened(stream, epoch),
                 Event::Committed { stream, next } => {
-                    device.oracle.up(stream).and_then(|flow| flow.committed(next.value(), now))
+                    device.oracle.up(stream).and_then(|flow| flow.committed(next.value(), time))
                 }
                 Event::Acknowledged { stream, next } => {
-                    device.oracle.up(stream).and_then(|flow| flow.acknowledged(next.value(), now, handed))
+                    device.oracle.up(stream).and_then(|flow| flow.acknowledged(next.value(), time, handed))
                 }
                 Event::QueueFreed => {
                     device.load.unblock();
@@ -189,14 +198,13 @@ impl World {
         let (now, mut moved) = (self.now, false);
         loop {
             let device = &mut self.devices[at];
-            let local = device.clock.at(now);
+            let local = device.time(now);
             let sent = device.load.send(&mut device.session, now, local, &mut device.rng);
             let Some(sent) = self.must(at, sent) else { return moved };
             moved = true;
             let device = &mut self.devices[at];
-            let deadline = sent.deadline.map(|deadline| device.clock.when(deadline));
             let (stream, seq) = (sent.id.stream, sent.id.seq.value());
-            let checked = device.oracle.accepted(sent.id, &sent.payload, deadline);
+            let checked = device.oracle.accepted(sent.id, &sent.payload, sent.deadline);
             self.trace.note(now, || format!("device {at} sends {}:{seq} +{}", stream.to_wire(), sent.payload.len()));
             self.must(at, checked);
         }
@@ -204,9 +212,10 @@ impl World {
 
     /// The gateway's application: events, and what it sends to the device.
     fn gateway_application(&mut self, at: usize) -> bool {
-        let (now, mut moved) = (self.now, false);
+        let (now, doubt, mut moved) = (self.now, self.doubt(at), false);
         let peer = &mut self.gateway.peers[at];
         let Some(session) = &mut peer.live else { return false };
+        let early = now + doubt.early;
         let (nonce, oracle) = (session.hello_nonce(), &mut self.devices[at].oracle);
         let mut checked = Ok(());
         while let Some(event) = session.poll_event() {
@@ -215,7 +224,7 @@ impl World {
                 Event::QueueFreed => peer.load.unblock(),
                 Event::Acknowledged { stream, next } => {
                     let flow = oracle.down(nonce, stream);
-                    checked = checked.and(flow.and_then(|flow| flow.acknowledged(next.value(), now, true)));
+                    checked = checked.and(flow.and_then(|flow| flow.acknowledged(next.value(), early, true)));
                 }
                 _ => {}
             }
