@@ -47,9 +47,9 @@ impl Engine<'_> {
     pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
         if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id)
             && stream.durable
-            && next > stream.committed
-        {
             // What was not handed on cannot be stored.
+            && next.min(stream.next) > stream.committed
+        {
             stream.committed = next.min(stream.next);
             stream.commit_due = true;
         }

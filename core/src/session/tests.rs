@@ -224,3 +224,16 @@ fn a_message_without_room_waits_for_the_next_packet() {
     assert_eq!(packets.len(), 2);
     assert_eq!(device.state.recovery.in_flight, 2, "the first PING, and the message");
 }
+
+// Section 7.6: COMMIT says what is stored; nothing new is no reason for another one.
+#[test]
+fn a_commit_beyond_what_was_handed_on_is_said_once() {
+    let (mut device, mut gateway) = connected(ChannelConfig::durable(channel(), SchemaId(1)));
+    device.send(NOW, channel(), b"x").unwrap();
+    sent(&mut device, NOW).iter().for_each(|datagram| _ = hand(&mut gateway, datagram));
+    gateway.commit(NOW, channel().live(), SeqNo::new(9));
+    sent(&mut gateway, NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert_eq!(device.queued(), 0);
+    gateway.commit(NOW, channel().live(), SeqNo::new(9));
+    assert!(sent(&mut gateway, NOW).is_empty());
+}
