@@ -23,35 +23,105 @@ pub(crate) struct Control {
     pub(crate) ping: bool,
 }
 
-/// One packet sent.
+/// [`Control`] in one byte.
+#[derive(Clone, Copy, Debug)]
+struct Flags(u8);
+
+impl Flags {
+    const fn new(control: Control) -> Self {
+        Self(control.commit as u8 | (control.credit as u8) << 1 | (control.ping as u8) << 2)
+    }
+
+    const fn control(self) -> Control {
+        Control { commit: self.0 & 1 != 0, credit: self.0 & 2 != 0, ping: self.0 & 4 != 0 }
+    }
+}
+
+/// The lowest 32 bits of a packet number. Those that a session remembers at one time lie much closer
+/// together than 2^31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Low(u32);
+
+impl Low {
+    const fn of(pn: PacketNumber) -> Self {
+        Self(pn.value() as u32)
+    }
+
+    /// Whether it lies before `other`: serial number arithmetic (RFC 1982 section 3.2).
+    const fn is_before(self, other: Self) -> bool {
+        (self.0.wrapping_sub(other.0) as i32) < 0
+    }
+
+    /// The full number, which is not above `reference`.
+    const fn expand(self, reference: PacketNumber) -> PacketNumber {
+        let distance = (reference.value() as u32).wrapping_sub(self.0);
+        PacketNumber::new(reference.value().saturating_sub(distance as u64))
+    }
+}
+
+/// One packet sent. Small, because every session has room for many: 24 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SentPacket {
-    pub(crate) pn: PacketNumber,
     pub(crate) time: Instant,
-    /// The largest packet of the peer that an ACK frame in it named.
-    pub(crate) acknowledged: Option<PacketNumber>,
+    pn: Low,
+    /// The largest packet of the peer that an ACK frame in it named; `NOTHING` when there was none.
+    acknowledged: Low,
     pub(crate) bytes: u16,
     /// Set when the packet is pushed.
-    pub(crate) carried_start: u16,
-    pub(crate) carried_len: u16,
+    carried_start: u16,
+    pub(crate) carried_len: u8,
     pub(crate) fate: Fate,
-    pub(crate) control: Control,
-    /// The congestion window was what limited the sender.
-    pub(crate) limited: bool,
+    control: Flags,
 }
+
+/// No ACK frame. A packet whose number ends so counts as not acknowledged, which is safe.
+const NOTHING: Low = Low(u32::MAX);
 
 impl SentPacket {
     pub(crate) const EMPTY: Self = Self {
-        pn: PacketNumber::new(0),
         time: Instant::ZERO,
-        acknowledged: None,
+        pn: Low(0),
+        acknowledged: NOTHING,
         bytes: 0,
         carried_start: 0,
         carried_len: 0,
         fate: Fate::Acked,
-        control: Control { commit: false, credit: false, ping: false },
-        limited: false,
+        control: Flags(0),
     };
+
+    pub(crate) fn new(
+        pn: PacketNumber,
+        time: Instant,
+        bytes: u16,
+        carried_len: u8,
+        acknowledged: Option<PacketNumber>,
+        control: Control,
+    ) -> Self {
+        Self {
+            time,
+            pn: Low::of(pn),
+            acknowledged: acknowledged.map_or(NOTHING, Low::of),
+            bytes,
+            carried_start: 0,
+            carried_len,
+            fate: Fate::InFlight,
+            control: Flags::new(control),
+        }
+    }
+
+    /// Its number; `next` is that of the packet that will be sent next.
+    pub(crate) fn pn(&self, next: PacketNumber) -> PacketNumber {
+        self.pn.expand(next)
+    }
+
+    /// The largest packet of the peer that an ACK frame in it named; `largest` is the largest that the peer sent.
+    pub(crate) fn acknowledged(&self, largest: Option<PacketNumber>) -> Option<PacketNumber> {
+        largest.filter(|_| self.acknowledged != NOTHING).map(|largest| self.acknowledged.expand(largest))
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        self.control.control()
+    }
 }
 
 /// Ring positions.
@@ -96,7 +166,7 @@ impl SentPackets<'_> {
     }
 
     /// The j-th message of a packet.
-    pub(crate) fn carried(&self, packet: &SentPacket, j: u16) -> Option<Carried> {
+    pub(crate) fn carried(&self, packet: &SentPacket, j: u8) -> Option<Carried> {
         if j >= packet.carried_len {
             return None;
         }
@@ -107,10 +177,11 @@ impl SentPackets<'_> {
     /// The first packet whose number is `pn` or more.
     pub(crate) fn position(&self, pn: PacketNumber) -> usize {
         let (mut low, mut high) = (0, self.len());
+        let pn = Low::of(pn);
         while low < high {
             let middle = low + (high - low) / 2;
             match self.get(middle) {
-                Some(packet) if packet.pn < pn => low = middle + 1,
+                Some(packet) if packet.pn.is_before(pn) => low = middle + 1,
                 _ => high = middle,
             }
         }
@@ -163,7 +234,37 @@ impl SentPackets<'_> {
             self.state.len -= 1;
             let carried = usize::from(self.state.carried_head) + usize::from(packet.carried_len);
             self.state.carried_head = wrap(carried, self.carried.len().max(1)) as u16;
-            self.state.carried_len -= packet.carried_len;
+            self.state.carried_len -= u16::from(packet.carried_len);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_packet_takes_24_bytes() {
+        assert_eq!(size_of::<SentPacket>(), 24);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_short_comes_back_whole(
+            pn in 0..u64::MAX / 2, ahead in 0u64..1 << 31, named in prop::option::of(0..u64::MAX / 2),
+            commit: bool, credit: bool, ping: bool,
+        ) {
+            let number = PacketNumber::new(pn);
+            let named = named.map(PacketNumber::new).filter(|named| Low::of(*named) != NOTHING);
+            let control = Control { commit, credit, ping };
+            let packet = SentPacket::new(number, Instant::ZERO, 1200, 3, named, control);
+            prop_assert_eq!(packet.pn(PacketNumber::new(pn + ahead)), number);
+            let largest = named.map(|named| PacketNumber::new(named.value() + ahead));
+            prop_assert_eq!(packet.acknowledged(largest), named);
+            prop_assert_eq!(packet.acknowledged(None), None);
+            prop_assert_eq!(packet.control(), control);
         }
     }
 }

@@ -31,10 +31,11 @@ impl Engine<'_> {
             return;
         }
         let mut news = false;
+        let next = self.st.recovery.next_pn;
         for range in ack.ranges() {
             let mut at = self.sent().position(PacketNumber::new(*range.start()));
             while let Some(packet) = self.sent().get(at).copied() {
-                if packet.pn.value() > *range.end() {
+                if packet.pn(next).value() > *range.end() {
                     break;
                 }
                 if packet.fate != Fate::Acked {
@@ -57,17 +58,18 @@ impl Engine<'_> {
         let recovery = &mut self.st.recovery;
         if packet.fate == Fate::InFlight {
             recovery.in_flight = recovery.in_flight.saturating_sub(1);
-            recovery.congestion.on_acked(packet.time, packet.bytes, packet.limited);
+            recovery.congestion.on_acked(packet.time, packet.bytes, true);
             // A delay far beyond the promised one: the ACK is a repetition, and tells nothing of the path.
             let longest = self.st.peer.max_ack_delay;
-            if packet.pn == ack.largest && ack.delay <= longest.saturating_shl(1) {
+            if packet.pn(recovery.next_pn) == ack.largest && ack.delay <= longest.saturating_shl(1) {
                 let delay = ack.delay.min(longest);
                 recovery.rtt.sample(self.st.now.saturating_since(packet.time), delay);
             }
         } else {
             self.st.stats.tx_spurious_losses = self.st.stats.tx_spurious_losses.wrapping_add(1);
         }
-        recovery.ack.on_known(packet.pn, packet.acknowledged);
+        let named = packet.acknowledged(recovery.received.largest());
+        recovery.ack.on_known(packet.pn(recovery.next_pn), named);
         if let Some(packet) = self.sent().get_mut(at) {
             packet.fate = Fate::Acked;
         }
@@ -84,13 +86,15 @@ impl Engine<'_> {
         let largest = self.st.recovery.largest_acked;
         let mut lost: Option<(Instant, Instant)> = None;
         self.st.recovery.loss_time = None;
+        let next = self.st.recovery.next_pn;
         let mut at = 0;
         while let Some(packet) = self.sent().get(at).copied() {
-            if Some(packet.pn) >= largest {
+            let pn = packet.pn(next);
+            if Some(pn) >= largest {
                 break;
             }
             if packet.fate == Fate::InFlight {
-                match loss::judge(packet.pn, packet.time, largest, now, wait) {
+                match loss::judge(pn, packet.time, largest, now, wait) {
                     loss::Verdict::Lost => {
                         self.on_packet_lost(at);
                         lost = Some((lost.map_or(packet.time, |(first, _)| first), packet.time));
@@ -132,8 +136,8 @@ impl Engine<'_> {
             }
         }
         // Control frames are said anew, as they are now, not as they were.
-        self.say_again(packet.control);
-        self.st.ping_due |= packet.control.ping;
+        self.say_again(packet.control());
+        self.st.ping_due |= packet.control().ping;
     }
 
     /// The oldest packet in flight, if there is one: its place.
@@ -146,10 +150,10 @@ impl Engine<'_> {
     /// report it any more counts as lost.
     pub(super) fn reserve_packet(&mut self) -> bool {
         let reach = u64::from(self.st.peer.ack_reach).min(WINDOW - 1);
-        let next = self.st.recovery.next_pn.value();
+        let next = self.st.recovery.next_pn;
         while let Some(at) = self.oldest_in_flight() {
-            let oldest = self.sent().get(at).map_or(next, |packet| packet.pn.value());
-            if next.saturating_sub(oldest) <= reach {
+            let oldest = self.sent().get(at).map_or(next, |packet| packet.pn(next));
+            if next.value().saturating_sub(oldest.value()) <= reach {
                 break;
             }
             self.on_packet_lost(at);
@@ -166,8 +170,8 @@ impl Engine<'_> {
         let mut control = Control::default();
         for at in 0..self.sent().len() {
             if let Some(packet) = self.sent().get(at).filter(|packet| packet.fate == Fate::InFlight) {
-                control.commit |= packet.control.commit;
-                control.credit |= packet.control.credit;
+                control.commit |= packet.control().commit;
+                control.credit |= packet.control().credit;
             }
         }
         self.say_again(control);

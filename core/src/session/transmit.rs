@@ -1,7 +1,7 @@
 //! A datagram goes out: handshake first, then acknowledgements, control, and messages as they fit.
 
 use super::state::{Engine, Phase};
-use crate::recovery::sent_packets::{Control, Fate, SentPacket};
+use crate::recovery::sent_packets::{Control, SentPacket};
 use crate::seal::TRAILER;
 use crate::wire::{
     DATA_FRAMES_MAX, DataHead, RESET_LEN, ShortHeader, Writer, drop_last_length, emit_ack, emit_close, emit_commit,
@@ -27,7 +27,7 @@ struct Built {
     acknowledged: Option<PacketNumber>,
     control: Control,
     /// References to messages whose fate matters.
-    messages: u16,
+    messages: u8,
     /// DATA frames.
     frames: u8,
     /// DATA is the last frame: where it begins, and its payload's length.
@@ -213,18 +213,8 @@ impl Engine<'_> {
         recovery.congestion.on_sent(bytes as u16);
         recovery.in_flight = recovery.in_flight.saturating_add(1);
         recovery.last_eliciting = now;
-        let limited = recovery.congestion.room() < u32::from(self.st.config.max_datagram);
-        self.sent().push(SentPacket {
-            pn,
-            time: now,
-            acknowledged: built.acknowledged,
-            bytes: bytes as u16,
-            carried_len: built.messages,
-            fate: Fate::InFlight,
-            control: built.control,
-            limited,
-            carried_start: 0,
-        });
+        let packet = SentPacket::new(pn, now, bytes as u16, built.messages, built.acknowledged, built.control);
+        self.sent().push(packet);
     }
 
     /// Whether the peer owes something although nothing is in flight.
