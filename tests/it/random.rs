@@ -22,6 +22,7 @@ pub(crate) fn draw(seed: u64) -> Pair {
         corrupt: up_to(5) as f64 / 100.0,
         delay: Duration::from_millis(up_to(200)),
         reorder_delay: Duration::from_millis(up_to(50)),
+        ..Faults::NONE
     };
     let store_delay = Duration::from_millis(up_to(100));
     Setup { device, gateway, faults, store_delay, sizes: (0, longest), ..Setup::new(seed) }.build()

@@ -1,12 +1,23 @@
 //! When to acknowledge (RFC 9000 section 13.2): cheap when nothing is wrong, at once when something is.
 
+use super::sent_packets::Low;
 use crate::{Duration, Instant, PacketNumber};
 
+/// Packets after a gap, a late packet or the beginning that are acknowledged at once, each: so a
+/// lost acknowledgement delays a retransmission by one packet, not by a delayed acknowledgement.
+const URGENT: u8 = 2;
+/// Acknowledgements that report a packet before it is left out.
+const TELLINGS: u8 = 8;
+
 /// What is owed to the peer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct AckPolicy {
     /// Ack-eliciting packets since the last acknowledgement.
     unacknowledged: u8,
+    /// Packets that are still to be acknowledged at once.
+    urgent: u8,
+    /// Acknowledgements since `marked`.
+    tellings: u8,
     /// When the acknowledgement is due at the latest.
     deadline: Option<Instant>,
     /// When the largest packet arrived, for the delay field; nothing is acknowledged before the first.
@@ -15,6 +26,28 @@ pub(crate) struct AckPolicy {
     pub(crate) known_to_peer: Option<PacketNumber>,
     /// Our first packet whose acknowledgement told of the last packet that came late.
     complete_from: PacketNumber,
+    /// What lies below was told often enough. It makes acknowledgements short where the peer never
+    /// acknowledges one. If it missed them all, it sends a message twice, and nothing worse.
+    told: Low,
+    /// What will be told often enough next.
+    marked: Low,
+}
+
+impl Default for AckPolicy {
+    fn default() -> Self {
+        Self {
+            unacknowledged: 0,
+            // The peer may not know the round-trip time yet, and send nothing before it does.
+            urgent: URGENT,
+            tellings: 0,
+            deadline: None,
+            largest_at: Instant::ZERO,
+            known_to_peer: None,
+            complete_from: PacketNumber::new(0),
+            told: Low::default(),
+            marked: Low::default(),
+        }
+    }
 }
 
 impl AckPolicy {
@@ -36,7 +69,8 @@ impl AckPolicy {
         }
         self.unacknowledged = self.unacknowledged.saturating_add(1);
         // RFC 9000 section 13.2.1: at once when a packet is missing or comes late.
-        let due = if !in_order || self.unacknowledged >= every { now } else { now + max_delay };
+        let due = if !in_order || self.urgent > 0 || self.unacknowledged >= every { now } else { now + max_delay };
+        self.urgent = if in_order { self.urgent.saturating_sub(1) } else { URGENT };
         self.deadline = Some(self.deadline.map_or(due, |deadline| deadline.min(due)));
     }
 
@@ -50,6 +84,14 @@ impl AckPolicy {
     pub(crate) fn on_late(&mut self, pn: PacketNumber, next: PacketNumber) {
         self.known_to_peer = self.known_to_peer.filter(|known| *known < pn);
         self.complete_from = next;
+        let pn = Low::of(pn);
+        if pn.is_before(self.told) {
+            self.told = pn;
+        }
+        if pn.is_before(self.marked) {
+            self.marked = pn;
+        }
+        self.tellings = 0;
     }
 
     /// Our packet `pn`, which acknowledged up to `largest`, arrived.
@@ -57,6 +99,11 @@ impl AckPolicy {
         if pn >= self.complete_from {
             self.known_to_peer = self.known_to_peer.max(largest);
         }
+    }
+
+    /// What lies at or below this need not be reported, beside `largest`.
+    pub(crate) fn settled(&self, largest: PacketNumber) -> u64 {
+        self.known_to_peer.map_or(0, PacketNumber::value).max(self.told.expand(largest).value())
     }
 
     /// Whether there is something to acknowledge at all, so that a packet that goes anyway takes it along.
@@ -74,9 +121,16 @@ impl AckPolicy {
         now.saturating_since(self.largest_at)
     }
 
-    pub(crate) fn on_sent(&mut self) {
+    /// An acknowledgement left that reports up to `largest`.
+    pub(crate) fn on_sent(&mut self, largest: PacketNumber) {
         self.unacknowledged = 0;
         self.deadline = None;
+        self.tellings += 1;
+        if self.tellings >= TELLINGS {
+            self.tellings = 0;
+            self.told = self.marked;
+            self.marked = Low::of(largest);
+        }
     }
 }
 
@@ -89,7 +143,7 @@ mod tests {
     // RFC 9000 §13.2.2: an ACK after at least two ack-eliciting packets; §13.2.1: within max_ack_delay.
     #[test]
     fn every_second_packet_or_after_the_delay() {
-        let mut policy = AckPolicy::default();
+        let mut policy = AckPolicy { urgent: 0, ..AckPolicy::default() };
         let now = Instant::from_millis(7);
         policy.on_packet(now, true, true, false, 2, DELAY);
         assert_eq!(policy.deadline(), None);
@@ -97,7 +151,7 @@ mod tests {
         assert_eq!(policy.deadline(), Some(now + DELAY));
         policy.on_packet(now, true, true, true, 2, DELAY);
         assert_eq!(policy.deadline(), Some(now));
-        policy.on_sent();
+        policy.on_sent(PacketNumber::new(2));
         assert_eq!(policy.deadline(), None);
     }
 
@@ -120,7 +174,31 @@ mod tests {
     fn at_once_after_a_gap() {
         let mut policy = AckPolicy::default();
         let now = Instant::from_millis(7);
-        policy.on_packet(now, true, false, true, 8, DELAY);
-        assert_eq!(policy.deadline(), Some(now));
+        let arrive = |policy: &mut AckPolicy, in_order| {
+            policy.on_packet(now, true, in_order, true, 8, DELAY);
+            let deadline = policy.deadline();
+            policy.on_sent(PacketNumber::new(9));
+            deadline
+        };
+        for in_order in [false, true, true] {
+            assert_eq!(arrive(&mut policy, in_order), Some(now));
+        }
+        assert_eq!(arrive(&mut policy, true), Some(now + DELAY));
+    }
+
+    // Each packet is reported by eight acknowledgements at least, and by sixteen at most.
+    #[test]
+    fn what_was_told_often_is_left_out_until_something_comes_late() {
+        let mut policy = AckPolicy::default();
+        for largest in 1..=100 {
+            let settled = policy.settled(PacketNumber::new(largest));
+            assert!(settled + 8 <= largest.max(8) && settled + 16 >= largest, "{settled} {largest}");
+            policy.on_sent(PacketNumber::new(largest));
+        }
+        policy.on_late(PacketNumber::new(70), PacketNumber::new(5));
+        for _ in 0..8 {
+            assert!(policy.settled(PacketNumber::new(100)) <= 70);
+            policy.on_sent(PacketNumber::new(100));
+        }
     }
 }

@@ -3,7 +3,18 @@
 pub(crate) mod ack_policy;
 pub(crate) mod congestion;
 pub(crate) mod loss;
+pub(crate) mod loss_rate;
+pub(crate) mod pacing;
 pub(crate) mod pto;
 pub(crate) mod received;
+pub(crate) mod redundancy;
+#[cfg(any(test, feature = "reno"))]
+pub(crate) mod reno;
+pub(crate) mod reordering;
 pub(crate) mod rtt;
 pub(crate) mod sent_packets;
+
+#[cfg(not(feature = "reno"))]
+pub(crate) use congestion::Congestion;
+#[cfg(feature = "reno")]
+pub(crate) use reno::Congestion;

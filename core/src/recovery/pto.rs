@@ -8,7 +8,7 @@ const GRANULARITY: Duration = Duration::from_millis(1);
 
 /// `smoothed_rtt + max(4 * rttvar, granularity) + max_ack_delay`: RFC 9002 section 6.2.1.
 pub(crate) fn period(rtt: &Rtt, peer_max_ack_delay: Duration) -> Duration {
-    rtt.smoothed.saturating_add(rtt.variation.saturating_shl(2).max(GRANULARITY)).saturating_add(peer_max_ack_delay)
+    rtt.smoothed().saturating_add(rtt.variation().saturating_shl(2).max(GRANULARITY)).saturating_add(peer_max_ack_delay)
 }
 
 /// `period * 2^tries`, at most `longest`, and up to a quarter more by chance (Matter Core

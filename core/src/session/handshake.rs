@@ -1,6 +1,8 @@
 //! Opening a session: HELLO and its retries at the device, ACCEPT at the gateway, RESET and REFUSE.
 
 use super::state::{Engine, Phase, Recovery, State};
+use crate::channel::assembly::AssemblyState;
+use crate::channel::outbox::Takes;
 use crate::channel::reorder::ReorderState;
 use crate::channel::streams::ReceiveStream;
 use crate::recovery::pto;
@@ -37,11 +39,13 @@ pub(super) struct HelloState {
     /// When to send it, again.
     at: Instant,
     tries: u8,
+    /// When it was sent, unless more than once: then nobody knows which of them was answered.
+    sent: Option<Instant>,
 }
 
 impl HelloState {
     pub(super) const fn idle() -> Self {
-        Self { nonce: None, at: Instant::ZERO, tries: 0 }
+        Self { nonce: None, at: Instant::ZERO, tries: 0, sent: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -53,7 +57,7 @@ impl State {
     /// Opens a session, beside the one that is there, if any.
     pub(super) fn begin_hello(&mut self) {
         if self.hello.nonce.is_none() {
-            self.hello = HelloState { nonce: Some(self.draw()), at: self.now, tries: 0 };
+            self.hello = HelloState { nonce: Some(self.draw()), at: self.now, ..HelloState::idle() };
         }
     }
 
@@ -68,14 +72,10 @@ impl State {
         self.hello.at = self.now + Duration::from_micros(jitter);
     }
 
-    pub(super) fn wake(&mut self) {
+    /// Tries again now, as if for the first time.
+    pub(super) fn hello_again(&mut self) {
         self.hello.at = self.now;
-        self.hello.tries = 0;
-        self.recovery.pto_count = 0;
-        self.patience.tries = 0;
-        if self.phase == Phase::Established && (self.recovery.in_flight > 0 || self.patience.waiting) {
-            self.recovery.probe_due = true;
-        }
+        self.hello.tries = self.hello.tries.min(1);
     }
 
     pub(super) fn repeat_accept(&mut self, path: crate::PathId) {
@@ -107,8 +107,9 @@ impl Engine<'_> {
             durable: stream.durable,
             schema: stream.schema,
             epoch: stream.epoch,
-            // Without a journal, what was sent is in doubt and not sent again.
-            base: if stream.durable {
+            // Without a journal, what was sent is in doubt and not sent again; but a latest value is said
+            // until it is known to have arrived.
+            base: if stream.durable || stream.delivery == Delivery::Latest {
                 outbox.floor(stream)
             } else {
                 outbox.message(stream.unsent).map_or(stream.next, |message| message.seq)
@@ -119,6 +120,8 @@ impl Engine<'_> {
         let random = self.st.draw() as u8;
         let period = pto::period(&crate::recovery::rtt::Rtt::new(self.st.config.initial_rtt), Duration::ZERO);
         let wait = pto::backoff(period, self.st.hello.tries, self.st.config.max_backoff, random);
+        let first = self.st.hello.tries == 0 && self.st.hello.sent.is_none();
+        self.st.hello.sent = first.then_some(self.st.now);
         self.st.hello.at = self.st.now + wait;
         self.st.hello.tries = self.st.hello.tries.saturating_add(1);
         Some(len)
@@ -175,29 +178,29 @@ impl Engine<'_> {
         if self.st.keys != PlainKeys::default() {
             self.st.stats.reconnects = self.st.stats.reconnects.wrapping_add(1);
         }
-        self.st.hello = HelloState::idle();
+        let sent = core::mem::replace(&mut self.st.hello, HelloState::idle()).sent;
         self.st.keys = PlainKeys { device: accept.echo(), gateway: accept.nonce() };
         self.st.remote_cid = accept.cid();
         self.st.peer = accept.limits();
+        let in_doubt = u32::from(self.st.recovery.best_effort);
+        self.st.outbox.ledger.in_doubt = self.st.outbox.ledger.in_doubt.wrapping_add(in_doubt);
         self.st.recovery = Recovery::new(&self.st.config);
+        self.st.outbox.peer_slot = accept.limits().max_slot;
+        if let Some(sent) = sent {
+            self.st.note_handshake_time(sent);
+        }
         self.st.patience.tries = 0;
         for accepted in accept.streams() {
             self.resume(accepted);
         }
         self.st.reorder = ReorderState::new(self.mem.slots, self.mem.index);
+        self.st.assembly = AssemblyState::EMPTY;
         self.st.receive_len = 0;
         for (place, offered) in self.mem.receive.iter_mut().zip(accept.offered()) {
             let Some(epoch) = offered.epoch else { continue };
             *place = ReceiveStream {
-                id: offered.id,
-                delivery: offered.delivery,
-                durable: offered.durable,
-                schema: offered.schema,
-                epoch,
-                next: offered.base,
-                committed: offered.base,
-                credit_due: offered.delivery != Delivery::BestEffort,
-                ..ReceiveStream::EMPTY
+                credit_due: offered.delivery.is_reliable(),
+                ..ReceiveStream::begin(&offered, epoch, offered.base)
             };
             self.st.receive_len += 1;
         }
@@ -223,25 +226,28 @@ impl Engine<'_> {
         let outbox = self.outbox();
         accept.streams().any(|accepted| {
             let stream = outbox.streams.iter().find(|stream| stream.id == accepted.id);
-            stream.is_some_and(|stream| stream.delivery == Delivery::Ordered && accepted.next < outbox.floor(stream))
+            stream.is_some_and(|stream| stream.delivery.is_reliable() && accepted.next < outbox.floor(stream))
         })
     }
 
     /// A stream goes on where the gateway's storage ends.
     fn resume(&mut self, accepted: AcceptedStream) {
         let Some(at) = self.mem.send.iter().position(|stream| stream.id == accepted.id) else { return };
-        let below = self.outbox().restart(at as u8, accepted.next);
+        let takes = Takes {
+            message: usize::from(self.st.peer.max_message),
+            whole: self.st.whole_len(false),
+            whole_expiring: self.st.whole_len(true),
+            fragment: if self.st.has_fragments() { self.st.fragment_len() } else { 0 },
+        };
+        self.outbox().restart(at as u8, accepted.next, &takes);
         let Some(stream) = self.mem.send.get_mut(at) else { return };
         if stream.epoch != Some(accepted.epoch) {
             stream.epoch = Some(accepted.epoch);
             stream.opened = true;
         }
-        // Best effort knows no credit, whatever the peer wrote.
-        let unlimited = stream.delivery == Delivery::BestEffort;
+        // Best effort and latest know no credit, whatever the peer wrote.
+        let unlimited = !stream.delivery.is_reliable();
         stream.credit = if unlimited { SeqNo::new(u64::MAX) } else { accepted.credit };
-        if !stream.durable {
-            self.st.stats.in_doubt = self.st.stats.in_doubt.wrapping_add(below);
-        }
         self.note_room();
     }
 

@@ -1,12 +1,13 @@
 //! Acknowledgements and losses: from packets to the messages that they carried.
 
 use super::state::{Engine, State};
-use crate::recovery::congestion::Congestion;
+use crate::journal::NONE;
+use crate::recovery::congestion::is_persistent;
 use crate::recovery::received::WINDOW;
 use crate::recovery::sent_packets::{Control, Fate, SentPacket};
 use crate::recovery::{loss, pto};
 use crate::wire::Ack;
-use crate::{Delivery, Duration, Instant, PacketNumber};
+use crate::{Duration, Instant, PacketNumber, SeqNo};
 
 impl State {
     pub(super) fn pto_period(&self) -> Duration {
@@ -21,6 +22,34 @@ impl State {
             recovery.last_eliciting + wait
         })
     }
+
+    /// A HELLO that was sent once was answered. The first sample, or nothing but one datagram could
+    /// be in flight until there is one (RFC 8085 section 3.1). Karn's rule: RFC 6298 section 3.
+    pub(super) fn note_handshake_time(&mut self, sent: Instant) {
+        self.recovery.rtt.sample(self.now, self.now.saturating_since(sent), Duration::ZERO);
+        self.set_pace();
+    }
+
+    fn set_pace(&mut self) {
+        let recovery = &mut self.recovery;
+        let congestion = &recovery.congestion;
+        recovery.pacer.set_rate(congestion.window(), recovery.rtt.smoothed(), congestion.is_slow_start());
+    }
+
+    /// An authentic, new packet arrived.
+    pub(super) fn note_sign_of_life(&mut self, eliciting: bool) {
+        let silence = self.now.saturating_since(self.patience.since);
+        self.patience.since = self.now;
+        // As long as persistent congestion takes (RFC 9002 section 7.6.1): the path was gone, and is back. Backoff ends,
+        // and what has been in flight for longer than a probe timeout is asked for at once.
+        let period = self.pto_period();
+        if silence > period.saturating_add(period.saturating_shl(1)) {
+            self.recovery.pto_count = 0;
+        } else if eliciting {
+            // The peer is there and talks: it need not be waited for as if it were gone.
+            self.recovery.pto_count = self.recovery.pto_count.min(1);
+        }
+    }
 }
 
 impl Engine<'_> {
@@ -30,16 +59,18 @@ impl Engine<'_> {
             self.st.stats.rx_dropped.malformed = self.st.stats.rx_dropped.malformed.wrapping_add(1);
             return;
         }
-        let mut news = false;
+        let mut news: Option<PacketNumber> = None;
         let next = self.st.recovery.next_pn;
+        // What is remembered lies near, and is compared by its lowest 32 bits.
+        let nearest = next.value().saturating_sub(1 << 30);
         for range in ack.ranges() {
-            let mut at = self.sent().position(PacketNumber::new(*range.start()));
+            let mut at = self.sent().position(PacketNumber::new((*range.start()).max(nearest)));
             while let Some(packet) = self.sent().get(at).copied() {
                 if packet.pn(next).value() > *range.end() {
                     break;
                 }
                 if packet.fate != Fate::Acked {
-                    news = true;
+                    news = news.max(Some(packet.pn(next)));
                     self.on_packet_acked(at, &packet, ack);
                 }
                 at += 1;
@@ -47,26 +78,64 @@ impl Engine<'_> {
         }
         let recovery = &mut self.st.recovery;
         recovery.largest_acked = recovery.largest_acked.max(Some(ack.largest));
-        if news {
+        if let Some(acked) = news {
             recovery.pto_count = 0;
             self.detect_losses();
+            let recovery = &mut self.st.recovery;
+            if recovery.congestion.on_ack(self.st.now, acked, next, &recovery.rtt, recovery.loss_rate) {
+                recovery.thresholds.on_round();
+                self.st.set_pace();
+            }
             self.note_room();
         }
+    }
+
+    /// Whether a packet with messages may leave now, of at most `limit` bytes, if some are `ready`.
+    pub(super) fn may_send(&mut self, ready: bool, limit: usize) -> bool {
+        let recovery = &mut self.st.recovery;
+        recovery.pacer.rest();
+        if !ready || recovery.probe_due {
+            return ready;
+        }
+        if !recovery.rtt.has_sample() {
+            // RFC 8085 section 3.1: one datagram in flight before the round-trip time is known.
+            return recovery.in_flight == 0;
+        }
+        if (recovery.congestion.room() as usize) < limit {
+            recovery.congestion.on_limited();
+            return false;
+        }
+        recovery.pacer.check(self.st.now)
     }
 
     fn on_packet_acked(&mut self, at: usize, packet: &SentPacket, ack: &Ack<'_>) {
         let recovery = &mut self.st.recovery;
         if packet.fate == Fate::InFlight {
             recovery.in_flight = recovery.in_flight.saturating_sub(1);
-            recovery.congestion.on_acked(packet.time, packet.bytes, true);
+            recovery.congestion.on_acked(packet.time, packet.bytes, false);
+            recovery.loss_rate.on_resolved(false);
             // A delay far beyond the promised one: the ACK is a repetition, and tells nothing of the path.
             let longest = self.st.peer.max_ack_delay;
             if packet.pn(recovery.next_pn) == ack.largest && ack.delay <= longest.saturating_shl(1) {
                 let delay = ack.delay.min(longest);
-                recovery.rtt.sample(self.st.now.saturating_since(packet.time), delay);
+                recovery.rtt.sample(self.st.now, self.st.now.saturating_since(packet.time), delay);
             }
         } else {
             self.st.stats.tx_spurious_losses = self.st.stats.tx_spurious_losses.wrapping_add(1);
+            recovery.congestion.on_acked(packet.time, packet.bytes, true);
+            recovery.loss_rate.on_spurious();
+            let largest = recovery.largest_acked.map_or(0, PacketNumber::value);
+            let distance = largest.saturating_sub(packet.pn(recovery.next_pn).value());
+            let waited = self.st.now.saturating_since(packet.time);
+            recovery.thresholds.on_spurious(distance, waited, &recovery.rtt);
+        }
+        let best_effort = u32::from(packet.best_effort);
+        let ledger = &mut self.st.outbox.ledger;
+        ledger.delivered = ledger.delivered.wrapping_add(best_effort);
+        if packet.fate == Fate::InFlight {
+            recovery.best_effort = recovery.best_effort.saturating_sub(u16::from(packet.best_effort));
+        } else {
+            ledger.lost = ledger.lost.wrapping_sub(best_effort);
         }
         let named = packet.acknowledged(recovery.received.largest());
         recovery.ack.on_known(packet.pn(recovery.next_pn), named);
@@ -82,7 +151,8 @@ impl Engine<'_> {
 
     /// Looks at every packet that something later overtook (RFC 9002 section 6.1).
     pub(super) fn detect_losses(&mut self) {
-        let (now, wait) = (self.st.now, loss::delay(&self.st.recovery.rtt));
+        let (now, thresholds) = (self.st.now, self.st.recovery.thresholds);
+        let wait = thresholds.delay(&self.st.recovery.rtt);
         let largest = self.st.recovery.largest_acked;
         let mut lost: Option<(Instant, Instant)> = None;
         self.st.recovery.loss_time = None;
@@ -94,7 +164,7 @@ impl Engine<'_> {
                 break;
             }
             if packet.fate == Fate::InFlight {
-                match loss::judge(pn, packet.time, largest, now, wait) {
+                match thresholds.judge(pn, packet.time, largest, now, wait) {
                     loss::Verdict::Lost => {
                         self.on_packet_lost(at);
                         lost = Some((lost.map_or(packet.time, |(first, _)| first), packet.time));
@@ -109,10 +179,11 @@ impl Engine<'_> {
             at += 1;
         }
         if let Some((first, last)) = lost
-            && self.st.recovery.rtt.has_sample
-            && Congestion::is_persistent(first, last, self.st.pto_period())
+            && self.st.recovery.rtt.has_sample()
+            && is_persistent(first, last, self.st.pto_period())
         {
-            self.st.recovery.congestion.on_persistent_congestion();
+            self.st.recovery.congestion.on_persistent_congestion(now);
+            self.st.set_pace();
         }
         self.sent().prune(|_| false);
     }
@@ -130,6 +201,10 @@ impl Engine<'_> {
         let recovery = &mut self.st.recovery;
         recovery.in_flight = recovery.in_flight.saturating_sub(1);
         recovery.congestion.on_lost(packet.time, packet.bytes, now);
+        recovery.best_effort = recovery.best_effort.saturating_sub(u16::from(packet.best_effort));
+        let ledger = &mut self.st.outbox.ledger;
+        ledger.lost = ledger.lost.wrapping_add(u32::from(packet.best_effort));
+        recovery.loss_rate.on_resolved(true);
         for j in 0..packet.carried_len {
             if let Some(carried) = self.sent().carried(&packet, j) {
                 self.outbox().on_lost(carried);
@@ -172,6 +247,8 @@ impl Engine<'_> {
             if let Some(packet) = self.sent().get(at).filter(|packet| packet.fate == Fate::InFlight) {
                 control.commit |= packet.control().commit;
                 control.credit |= packet.control().credit;
+                control.forward |= packet.control().forward;
+                control.forwarded |= packet.control().forwarded;
             }
         }
         self.say_again(control);
@@ -180,7 +257,11 @@ impl Engine<'_> {
     fn say_again(&mut self, control: Control) {
         for stream in self.receive_streams() {
             stream.commit_due |= control.commit && stream.durable;
-            stream.credit_due |= control.credit && stream.delivery != Delivery::BestEffort;
+            stream.credit_due |= control.credit && stream.delivery.is_reliable();
+            stream.forwarded_due |= control.forwarded && stream.forward > SeqNo::ZERO;
+        }
+        if control.forward {
+            self.outbox().on_forward_lost();
         }
     }
 
@@ -210,15 +291,9 @@ impl Engine<'_> {
         // What is next in order, and nothing else: the peer may have room for nothing but that.
         let streams = usize::from(self.st.send_len).max(1);
         let first = self.st.stats.tx_probes as usize;
-        let limit = usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram));
-        self.st.recovery.probe_len = 0;
-        for at in 0..streams {
-            let stream = (first + at) % streams;
-            let count = self.outbox().probe(stream as u8, limit);
-            if count > 0 {
-                self.st.recovery.probe_len = count;
-                break;
-            }
-        }
+        let outbox = self.outbox();
+        let missing = (0..streams).map(|at| ((first + at) % streams) as u8);
+        let stream = missing.into_iter().find(|stream| outbox.next_missing(*stream, NONE).is_some());
+        self.st.recovery.probe_stream = stream;
     }
 }

@@ -2,6 +2,7 @@
 
 use super::state::{Engine, Phase, State};
 use crate::Instant;
+use crate::channel::outbox::NEVER;
 use crate::recovery::pto;
 
 impl State {
@@ -10,10 +11,14 @@ impl State {
             return None;
         }
         let established = self.phase == Phase::Established;
+        let expiry = self.outbox.next_expiry;
         [
+            (expiry < NEVER).then_some(expiry),
+            self.reorder.ask_at.filter(|_| established),
             self.hello.deadline(),
             self.recovery.ack.deadline().filter(|_| established),
             self.recovery.loss_time.filter(|_| established),
+            self.recovery.pacer.deadline().filter(|_| established),
             self.pto_deadline().filter(|_| established),
             self.patience_deadline().filter(|_| established),
         ]
@@ -37,12 +42,27 @@ impl State {
 }
 
 impl Engine<'_> {
+    /// The network is back: forgets all backoff, and asks at once for what is owed.
+    pub(super) fn wake(&mut self) {
+        self.st.hello_again();
+        self.st.recovery.pto_count = 0;
+        self.st.patience.tries = 0;
+        if self.st.phase == Phase::Established && self.st.recovery.in_flight > 0 {
+            self.on_probe_timeout();
+        } else if self.st.phase == Phase::Established && self.st.patience.waiting {
+            self.st.ping_due = true;
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self) {
+        let now = self.st.now;
+        if self.outbox().expire(now) {
+            self.note_room();
+        }
         if self.st.phase != Phase::Established {
             // HELLO is sent when it is due, and an acknowledgement likewise.
             return;
         }
-        let now = self.st.now;
         if self.st.recovery.loss_time.is_some_and(|time| time <= now) {
             self.detect_losses();
         } else if self.st.pto_deadline().is_some_and(|time| time <= now) {

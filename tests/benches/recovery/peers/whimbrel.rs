@@ -1,0 +1,165 @@
+//! Whimbrel: two sessions over the public interface, messages on ordered channels.
+
+use crate::flow::{End, Flow};
+use firmware_sim::link::rng;
+use rand::RngCore;
+use std::collections::VecDeque;
+use whimbrel_core::{
+    Admission, ChannelConfig, ChannelId, Config, ConnectionId, DeviceId, Hello, Identity, Inline, Instant, Large,
+    Medium, Memory, PathId, Received, Route, SchemaId, SendError, Session, StreamAdmission, StreamEpoch, route,
+};
+
+/// A gateway that lends a session 128 slots of 256 bytes to messages that came early: 32 KiB.
+type Gateway = Inline<4, 4, 32, 64, 64, 128, 1024, 128, 32_768>;
+
+/// How many messages the gateway lets a device have outstanding: what its slots hold.
+const WINDOW: u16 = 128;
+const PATH: PathId = PathId(1);
+
+/// How much each packet repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// Nothing.
+    None,
+}
+
+/// A device's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preset {
+    /// 8 KiB.
+    Medium,
+    /// 32 KiB.
+    Large,
+}
+
+/// A flow of one lane.
+pub(crate) fn flow(preset: Preset, repeats: Repeats, seed: u64) -> Box<dyn Flow> {
+    let channels = [channel(0, repeats)];
+    match preset {
+        Preset::Medium => Box::new(Whimbrel::<Medium>::new(&channels, seed)),
+        Preset::Large => Box::new(Whimbrel::<Large>::new(&channels, seed)),
+    }
+}
+
+/// The channel behind a lane. All that the bench chooses about a channel is chosen here.
+pub(crate) fn channel(lane: u8, repeats: Repeats) -> ChannelConfig {
+    let id = ChannelId::new(lane + 1).expect("few lanes");
+    let config = ChannelConfig::ordered(id, SchemaId::named("bench/1"));
+    match repeats {
+        Repeats::None => config,
+    }
+}
+
+/// A device, a gateway, and what came out there.
+pub(crate) struct Whimbrel<D> {
+    config: Config,
+    device: Session<D>,
+    gateway: Option<Session<Gateway>>,
+    random: [u8; 32],
+    arrived: VecDeque<(usize, Vec<u8>)>,
+}
+
+impl<D: Memory + Default> Whimbrel<D> {
+    /// A device that opens a session, and a gateway that will take it.
+    pub(crate) fn new(channels: &[ChannelConfig], seed: u64) -> Self {
+        let mut rng = rng(seed, 100);
+        let mut draw = || {
+            let mut random = [0; 32];
+            rng.fill_bytes(&mut random);
+            random
+        };
+        let device = DeviceId::new(b"bench").expect("5 bytes are a device id");
+        let config = Config { receive_window: WINDOW, ..Config::new() };
+        let identity = Identity { device, boot_epoch: 0 };
+        let session = Session::connect(&config, identity, channels, draw(), D::default());
+        let device = session.expect("the bench's channels fit its memory");
+        Self { config, device, gateway: None, random: draw(), arrived: VecDeque::new() }
+    }
+}
+
+impl<D: Memory> Whimbrel<D> {
+    /// A HELLO reached the gateway.
+    fn open(&mut self, now: Instant, datagram: &[u8]) {
+        let hello = Hello::parse(datagram).expect("the link spoils nothing");
+        if let Some(session) = self.gateway.as_mut().filter(|session| session.hello_nonce() == hello.nonce()) {
+            return session.repeat_accept(now, PATH);
+        }
+        let first = StreamEpoch::new(1).expect("epochs are counted from 1");
+        let admit = |offered: whimbrel_core::OfferedStream| StreamAdmission {
+            id: offered.id,
+            epoch: offered.epoch.unwrap_or(first),
+            next: offered.base,
+        };
+        let streams: Vec<_> = hello.streams().map(admit).collect();
+        let admission = Admission { streams: &streams };
+        let cid = ConnectionId::new(&[0xb, 0xe, 0xc, 0x4]).expect("4 bytes are a connection id");
+        let memory = Gateway::new();
+        let session = Session::accept(&self.config, &hello, &admission, cid, &[], self.random, memory, now, PATH);
+        self.gateway = Some(session.expect("the bench's channels fit its memory"));
+    }
+}
+
+impl<D: Memory> Flow for Whimbrel<D> {
+    fn is_ready(&self) -> bool {
+        self.device.is_established()
+    }
+
+    fn offer(&mut self, now: Instant, lane: usize, message: &[u8]) -> bool {
+        let id = ChannelId::new(lane as u8 + 1).expect("few lanes");
+        match self.device.send(now, id, message) {
+            Ok(_) => true,
+            Err(SendError::Full) => false,
+            Err(error) => panic!("lane {lane}: {error}"),
+        }
+    }
+
+    fn handle(&mut self, now: Instant, at: End, frame: &mut [u8]) {
+        if at == End::Device {
+            drop(self.device.handle_datagram(now, PATH, frame));
+        } else if matches!(route(frame), Ok(Route::Hello)) {
+            self.open(now, frame);
+        } else if let Some(session) = &mut self.gateway {
+            collect(session.handle_datagram(now, PATH, frame), &mut self.arrived);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.device.poll_timeout().is_some_and(|due| due <= now) {
+            self.device.handle_timeout(now);
+        }
+        if let Some(session) = &mut self.gateway
+            && session.poll_timeout().is_some_and(|due| due <= now)
+        {
+            session.handle_timeout(now);
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, from: End) -> Option<Vec<u8>> {
+        let mut buf = vec![0; usize::from(self.config.max_datagram)];
+        let sent = match from {
+            End::Device => self.device.poll_transmit(now, &mut buf),
+            End::Gateway => self.gateway.as_mut()?.poll_transmit(now, &mut buf),
+        };
+        buf.truncate(sent?.len);
+        Some(buf)
+    }
+
+    fn deliver(&mut self, now: Instant) -> Option<(usize, Vec<u8>)> {
+        while self.device.poll_event().is_some() {}
+        let session = self.gateway.as_mut()?;
+        while session.poll_event().is_some() {}
+        collect(session.poll_received(now), &mut self.arrived);
+        self.arrived.pop_front()
+    }
+
+    fn next_deadline(&mut self, _now: Instant) -> Option<Instant> {
+        let gateway = self.gateway.as_ref().and_then(Session::poll_timeout);
+        self.device.poll_timeout().into_iter().chain(gateway).min()
+    }
+}
+
+fn collect(mut received: Received<'_>, arrived: &mut VecDeque<(usize, Vec<u8>)>) {
+    while let Some(message) = received.next() {
+        arrived.push_back((usize::from(message.channel().number()) - 1, message.payload.to_vec()));
+    }
+}

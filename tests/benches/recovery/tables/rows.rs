@@ -1,0 +1,74 @@
+//! The rows of the tables against loss: peers, and the settings of each.
+
+use super::links::{LOSSES, RATE};
+use crate::args::Args;
+use crate::flow::Flow;
+use crate::jobs;
+use crate::peers::whimbrel::{self, Preset, Repeats};
+use crate::peers::yardstick::{Bulk, Yardstick};
+use core::cmp::Ordering;
+
+/// Makes a flow on a seed.
+pub(crate) type Make = Box<dyn Fn(u64) -> Box<dyn Flow> + Sync>;
+
+/// A row: of several settings of a peer, the one that does best in each column is shown.
+pub(crate) struct Row {
+    name: &'static str,
+    settings: Vec<Make>,
+}
+
+/// A row's outcomes, one for each of `LOSSES`.
+pub(crate) type Line<T> = (&'static str, Vec<T>);
+
+/// How runs become a cell of a table.
+pub(crate) struct Method<T> {
+    /// One run, at a loss in percent, on a seed.
+    pub(crate) one: fn(&Make, u32, u64) -> T,
+    /// The medians of several runs.
+    pub(crate) middle: fn(&[T]) -> T,
+    /// Less is better.
+    pub(crate) order: fn(&T, &T) -> Ordering,
+}
+
+/// The rows asked for, at each loss, on all seeds.
+pub(crate) fn measure<T: Send + Copy>(args: &Args, rows: Vec<Row>, method: &Method<T>) -> Vec<Line<T>> {
+    let rows: Vec<_> = rows.into_iter().filter(|row| args.wants_row(row.name)).collect();
+    let settings = rows.iter().flat_map(|row| &row.settings);
+    let cells = settings.flat_map(|make| LOSSES.map(|loss| (make, loss)));
+    let jobs: Vec<_> = cells.flat_map(|(make, loss)| args.seeds.clone().map(move |seed| (make, loss, seed))).collect();
+    let outcomes = jobs::run(args.threads, &jobs, |(make, loss, seed)| (method.one)(make, *loss, *seed));
+    let mut medians = outcomes.chunks(args.seeds.clone().count()).map(method.middle);
+    let mut lines = Vec::new();
+    for row in &rows {
+        let settings = row.settings.iter().map(|_| medians.by_ref().take(LOSSES.len()).collect::<Vec<_>>());
+        let better = |a: T, b: T| if (method.order)(&b, &a).is_lt() { b } else { a };
+        let best = settings.reduce(|best, other| best.into_iter().zip(other).map(|(a, b)| better(a, b)).collect());
+        lines.push((row.name, best.unwrap_or_default()));
+    }
+    lines
+}
+
+/// Those of the telemetry table.
+pub(crate) fn telemetry() -> Vec<Row> {
+    vec![
+        row("whimbrel", |seed| whimbrel::flow(Preset::Medium, Repeats::None, seed)),
+        row("yardstick", |_| Box::new(Yardstick::new(0))),
+        row("yardstick, 1 repeated", |_| Box::new(Yardstick::new(1))),
+        row("yardstick, 2 repeated", |_| Box::new(Yardstick::new(2))),
+    ]
+}
+
+/// Those of the bulk table.
+pub(crate) fn bulk() -> Vec<Row> {
+    // The payload that the `Large` preset keeps, and the slots that the gateway lends.
+    let memory = Bulk { rate: RATE, memory: 10_560, slots: 128 };
+    vec![
+        row("whimbrel, 32 KiB", |seed| whimbrel::flow(Preset::Large, Repeats::None, seed)),
+        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Medium, Repeats::None, seed)),
+        row("yardstick, 32 KiB", move |_| Box::new(Yardstick::bulk(memory))),
+    ]
+}
+
+fn row(name: &'static str, make: impl Fn(u64) -> Box<dyn Flow> + Sync + 'static) -> Row {
+    Row { name, settings: vec![Box::new(make)] }
+}
