@@ -68,17 +68,13 @@ impl Engine<'_> {
     }
 
     pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
-        if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id)
-            && stream.durable
+        if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id && stream.durable) {
             // What was not handed on cannot be stored.
-<<<<<<< HEAD
-            && next.min(stream.next) > stream.committed
-        {
-            stream.committed = next.min(stream.next);
-=======
-            stream.committed = if next >= stream.handed { stream.next } else { next };
->>>>>>> main
-            stream.commit_due = true;
+            let committed = if next >= stream.handed { stream.next } else { next };
+            if committed > stream.committed {
+                stream.committed = committed;
+                stream.commit_due = true;
+            }
         }
         self.grant_credit();
     }

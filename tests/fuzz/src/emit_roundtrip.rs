@@ -5,7 +5,8 @@ use super::source::Source;
 use std::collections::BTreeSet;
 use whimbrel_core::wire::{
     ACK_REACH_MAX, COMMIT_BEYOND_MAX, DATA_FRAMES_MAX, DataHead, Fragment, Frame, Frames, NAK_BEYOND_MAX, Sampled,
-    Writer, drop_last_length, emit_ack, emit_close, emit_commit_beyond, emit_credit, emit_nak, emit_ping,
+    Writer, drop_last_length, emit_ack, emit_close, emit_commit_beyond, emit_credit, emit_forward, emit_forwarded,
+    emit_nak, emit_ping,
 };
 use whimbrel_core::{BufferTooSmall, CloseReason, Duration, PacketNumber, SchemaId, SeqNo, StreamId};
 
@@ -20,6 +21,8 @@ enum Wanted {
     Ack(u64, Duration, Vec<u64>),
     Nak(StreamId, Vec<u16>),
     Commit(StreamId, SeqNo, Vec<u64>),
+    Forward(StreamId, SeqNo),
+    Forwarded(StreamId, SeqNo, u64),
     Data(DataHead, Vec<u8>),
 }
 
@@ -32,8 +35,8 @@ pub fn run(bytes: &[u8]) {
     let mut data_left = DATA_FRAMES_MAX;
     while !source.is_empty() && wanted.len() < 200 {
         let before = w.len();
-        let kind = source.u8() % 9;
-        if kind >= 7 && data_left == 0 {
+        let kind = source.u8() % 11;
+        if kind >= 9 && data_left == 0 {
             continue;
         }
         match write(kind, &mut source, previous, &mut w) {
@@ -88,6 +91,15 @@ fn write(
             let beyond = set(source, COMMIT_BEYOND_MAX.into());
             emit_commit_beyond(stream, next, |k| beyond.contains(&k.into()), w)?;
             Ok(Wanted::Commit(stream, next, beyond.iter().map(|k| next.value() + k).collect()))
+        }
+        7 => {
+            let next = SeqNo::new(source.u64());
+            emit_forward(stream, next, w).map(|()| Wanted::Forward(stream, next))
+        }
+        8 => {
+            let next = source.u64();
+            let (lacked, next) = (source.u64().min(next), SeqNo::new(next));
+            emit_forwarded(stream, next, lacked, w).map(|()| Wanted::Forwarded(stream, next, lacked))
         }
         _ => write_data(source, stream, previous, w),
     }
@@ -154,6 +166,8 @@ fn read(frame: &Frame<'_>) -> Wanted {
         Frame::Commit(commit) => {
             Wanted::Commit(commit.stream, commit.next, commit.beyond().map(SeqNo::value).collect())
         }
+        Frame::Forward { stream, next } => Wanted::Forward(*stream, *next),
+        Frame::Forwarded { stream, next, lacked } => Wanted::Forwarded(*stream, *next, *lacked),
         Frame::Data(data) => Wanted::Data(head_of(data), data.payload.to_vec()),
     }
 }

@@ -2,7 +2,7 @@
 
 use whimbrel_core::wire::{
     Ack, COMMIT_BEYOND_MAX, Commit, DATA_FRAMES_MAX, Data, DataHead, Frame, Frames, NAK_BEYOND_MAX, Nak, Writer,
-    emit_close, emit_commit_beyond, emit_credit, emit_nak, emit_ping,
+    emit_close, emit_commit_beyond, emit_credit, emit_forward, emit_forwarded, emit_nak, emit_ping,
 };
 use whimbrel_core::{BufferTooSmall, StreamId};
 
@@ -83,6 +83,8 @@ fn rewrite(
         Frame::Ping => emit_ping(w),
         Frame::Close { reason } => emit_close(reason, w),
         Frame::Credit { stream, limit } => emit_credit(stream, limit, w),
+        Frame::Forward { stream, next } => emit_forward(stream, next, w),
+        Frame::Forwarded { stream, next, lacked } => emit_forwarded(stream, next, lacked, w),
         Frame::Nak(nak) => {
             emit_nak(nak.stream, nak.base, |k| nak.missing().any(|seq| seq == nak.base.wrapping_add(k)), w)
         }
@@ -96,7 +98,7 @@ fn rewrite(
             *previous = Some((data.stream, data.seq16));
             w.put(data.payload)
         }
-        other => panic!("no canonical form: {other:?}"),
+        Frame::Ack(ack) => panic!("of several forms: {ack:?}"),
     }
 }
 

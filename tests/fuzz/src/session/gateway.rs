@@ -118,6 +118,8 @@ impl Gateway {
         let stream = offered.id.to_wire();
         let known = offered.epoch.and_then(|epoch| Some((epoch, *self.stored.get(&(stream, epoch.number()))?)));
         let (epoch, next) = match known {
+            // Without a journal the device sends nothing twice: it goes on at its base.
+            Some((epoch, _)) if !offered.durable => (epoch, offered.base),
             Some((epoch, next)) if next <= offered.next => (epoch, next.max(offered.base)),
             _ => {
                 let last = self.stored.range((stream, 0)..=(stream, u32::MAX)).next_back();

@@ -6,6 +6,14 @@ use whimbrel_core::{Delivery, MessageId, SeqNo, StreamEpoch, StreamId};
 /// One sender's memory of a stream: a boot of the device, or a session of the gateway.
 pub type Origin = u32;
 
+/// A message that went in.
+#[derive(Debug)]
+struct Accepted {
+    payload: Vec<u8>,
+    /// It need not arrive: it has a deadline, or the peer may be too small for it.
+    excused: bool,
+}
+
 /// How far a stream got in one session.
 #[derive(Debug, Default)]
 struct Progress {
@@ -16,7 +24,7 @@ struct Progress {
 /// Follows one direction.
 #[derive(Debug, Default)]
 pub struct Oracle {
-    accepted: BTreeMap<(Origin, u8), Vec<Vec<u8>>>,
+    accepted: BTreeMap<(Origin, u8), Vec<Accepted>>,
     /// Whose a stream's epoch is.
     owners: BTreeMap<(u8, u32), Origin>,
     progress: BTreeMap<(u32, u8), Progress>,
@@ -38,10 +46,10 @@ pub struct Row {
 
 impl Oracle {
     /// A message was accepted: numbers count up.
-    pub fn accepted(&mut self, origin: Origin, id: MessageId, payload: &[u8]) {
+    pub fn accepted(&mut self, origin: Origin, id: MessageId, payload: &[u8], excused: bool) {
         let messages = self.accepted.entry((origin, id.stream.to_wire())).or_default();
         assert_eq!(id.seq.value(), messages.len() as u64, "numbers must count up");
-        messages.push(payload.to_vec());
+        messages.push(Accepted { payload: payload.to_vec(), excused });
     }
 
     /// The origin was given an epoch: nobody else's.
@@ -63,11 +71,17 @@ impl Oracle {
     /// A message came out: it must be what went in, and keep the promise of its channel.
     pub fn delivered(&mut self, origin: Origin, delivery: Delivery, message: &Row) {
         let (stream, seq) = (message.stream.to_wire(), message.seq.value());
-        let accepted = self.accepted.get(&(origin, stream)).and_then(|messages| messages.get(seq as usize));
-        assert_eq!(accepted, Some(&message.payload), "not what was accepted: {message:?}");
+        let accepted = self.accepted.get(&(origin, stream)).map_or(&[][..], Vec::as_slice);
+        let payload = accepted.get(seq as usize).map(|accepted| &accepted.payload);
+        assert_eq!(payload, Some(&message.payload), "not what was accepted: {message:?}");
         let progress = self.progress.entry((message.session, stream)).or_default();
         match delivery {
-            Delivery::Ordered => assert_eq!(seq, progress.next, "out of order: {message:?}"),
+            Delivery::Ordered => {
+                assert!(seq >= progress.next, "out of order: {message:?}");
+                let skipped = accepted.get(progress.next as usize..seq as usize).unwrap_or(&[]);
+                assert!(skipped.iter().all(|message| message.excused), "left out: {message:?}");
+            }
+            Delivery::Latest => assert!(seq >= progress.next, "older than before: {message:?}"),
             _ => assert!(!progress.got.contains(&seq), "twice: {message:?}"),
         }
         progress.next = seq + 1;
@@ -77,10 +91,12 @@ impl Oracle {
         assert!(first || message.durable, "twice, in two sessions: {message:?}");
     }
 
-    /// Whether everything accepted on the stream was delivered.
+    /// Whether everything accepted on the stream that had to be delivered was.
     pub fn is_complete(&self, origin: Origin, stream: StreamId) -> bool {
         let key = (origin, stream.to_wire());
-        let count = self.delivered.get(&key).map_or(0, BTreeSet::len);
-        count == self.accepted.get(&key).map_or(0, Vec::len)
+        let accepted = self.accepted.get(&key).map_or(&[][..], Vec::as_slice);
+        let delivered = self.delivered.get(&key);
+        let arrived = |seq: u64| delivered.is_some_and(|delivered| delivered.contains(&seq));
+        (0..).zip(accepted).all(|(seq, message)| message.excused || arrived(seq))
     }
 }

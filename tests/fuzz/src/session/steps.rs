@@ -2,8 +2,8 @@
 
 use super::super::source::Source;
 use super::forge;
-use super::world::{Datagram, Wire, World};
-use whimbrel_core::{CloseReason, Duration, Instant, PathId};
+use super::world::{Datagram, PRIORITIES, Wire, World};
+use whimbrel_core::{CloseReason, Duration, Instant, PathId, SendOptions};
 
 impl World {
     /// One step.
@@ -54,12 +54,12 @@ impl World {
     fn send_up(&mut self, source: &mut Source<'_>) {
         let Some(at) = source.index(self.channels.len()) else { return };
         let (id, now) = (self.channels[at].id, self.device_now());
-        // A message that the peer's memory could not hold is for those who have heard from it.
-        let known = self.device.is_established();
-        let max = if known { self.device.max_message() } else { self.longest.min(self.device.max_message()) };
-        let payload = payload(source, max);
-        if let Ok(message) = self.device.send(now, id, &payload) {
-            self.uplink.accepted(self.boot, message, &payload);
+        let (payload, options) = message(source, self.device.max_message());
+        // What the gateway turns out to be too small for is dropped, and said so.
+        let excused = options.lifetime.is_some() || payload.len() > self.longest;
+        if let Ok(message) = self.device.send_with(now, id, options, &payload) {
+            self.accepted += 1;
+            self.uplink.accepted(self.boot, message, &payload, excused);
         }
     }
 
@@ -67,9 +67,9 @@ impl World {
         let (member, channel) = (source.index(self.gateway.members.len()), source.index(self.gateway.channels.len()));
         let (Some(member), Some(channel)) = (member, channel) else { return };
         let (member, id) = (&mut self.gateway.members[member], self.gateway.channels[channel].id);
-        let payload = payload(source, member.session.max_message());
-        if let Ok(message) = member.session.send(self.now, id, &payload) {
-            self.downlink.accepted(member.serial, message, &payload);
+        let (payload, options) = message(source, member.session.max_message());
+        if let Ok(message) = member.session.send_with(self.now, id, options, &payload) {
+            self.downlink.accepted(member.serial, message, &payload, options.lifetime.is_some());
         }
     }
 
@@ -148,11 +148,18 @@ impl World {
     }
 }
 
-/// A message: its length and first bytes from the program, the others follow from those.
-fn payload(source: &mut Source<'_>, max: usize) -> Vec<u8> {
-    let len = usize::from(source.u8()).min(max);
-    let seed = source.u8();
-    (0..len).map(|at| seed.wrapping_add(at as u8)).collect()
+/// A message and its terms. Length and first byte come from the program, the other bytes follow from those.
+fn message(source: &mut Source<'_>, max: usize) -> (Vec<u8>, SendOptions) {
+    let (len, seed) = (usize::from(source.u8()), source.u8());
+    // Short ones are usual; one value in sixteen stands for long ones, up to the longest.
+    let len = if len >= 240 { max >> (len & 7) } else { len.min(max) };
+    let mut options = SendOptions::default();
+    if seed & 3 == 3 {
+        let terms = source.u8();
+        options.lifetime = (terms & 1 != 0).then(|| Duration::from_millis(1 + u64::from(source.u8()) * 4));
+        options.priority = (terms & 2 != 0).then(|| PRIORITIES[usize::from(terms >> 2 & 3)]);
+    }
+    ((0..len).map(|at| seed.wrapping_add(at as u8)).collect(), options)
 }
 
 fn take(wire: &mut Wire, source: &mut Source<'_>) -> Option<Datagram> {

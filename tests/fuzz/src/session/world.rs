@@ -7,8 +7,8 @@ use super::ram::{DEVICES, GATEWAYS, Ram, Size};
 use std::collections::VecDeque;
 use whimbrel_core::wire::ShortHeader;
 use whimbrel_core::{
-    ChannelConfig, ChannelId, Config, Delivery, DeviceId, Duration, Event, Identity, Instant, PathId, SchemaId, SeqNo,
-    Session,
+    ChannelConfig, ChannelId, Config, Delivery, DeviceId, Duration, Event, Identity, Instant, PathId, Priority,
+    Redundancy, SchemaId, SeqNo, Session,
 };
 
 /// Datagrams that one end may send within one instant, without hearing anything.
@@ -62,8 +62,10 @@ pub struct World {
     pub channels: Vec<ChannelConfig>,
     pub boot: u32,
     pub device: Session<Ram>,
+    /// Messages that this boot of the device accepted.
+    pub accepted: u32,
     pub gateway: Gateway,
-    /// The longest message that any memory on the way takes; longer ones are for those who know their peer.
+    /// The longest message that any memory on the way takes for certain.
     pub longest: usize,
     pub up: Wire,
     pub down: Wire,
@@ -75,16 +77,28 @@ pub struct World {
     pub forged: bool,
 }
 
+/// What there is, the usual one first.
+pub const PRIORITIES: [Priority; 4] = [Priority::Normal, Priority::Background, Priority::High, Priority::Urgent];
+
 fn channels(source: &mut Source<'_>, max: usize) -> Vec<ChannelConfig> {
     let count = usize::from(source.u8()) % (max.min(4) + 1);
     (1..=count)
         .map(|number| {
             let id = ChannelId::new(number as u8).expect("below 64");
-            match source.u8() % 3 {
+            let kind = source.u8();
+            let channel = match kind % 5 {
                 0 => ChannelConfig::durable(id, SchemaId(1)),
                 1 => ChannelConfig::ordered(id, SchemaId(2)),
-                _ => ChannelConfig::best_effort(id, SchemaId(3)),
-            }
+                2 => ChannelConfig::best_effort(id, SchemaId(3)),
+                3 => ChannelConfig::reliable(id, SchemaId(4)),
+                _ => ChannelConfig::latest(id, SchemaId(5)),
+            };
+            let redundancy = match kind / 5 % 4 {
+                0 | 1 => Redundancy::None,
+                2 => Redundancy::Fixed(kind / 20 % 4),
+                _ => Redundancy::Adaptive,
+            };
+            channel.with_redundancy(redundancy).with_priority(PRIORITIES[usize::from(kind / 80)])
         })
         .collect()
 }
@@ -99,7 +113,7 @@ impl World {
         let settings = source.u8();
         let pick = |shift: u8, choices: [u64; 4]| choices[usize::from(settings >> shift & 3)];
         let config = Config {
-            max_datagram: pick(0, [1200, 1452, 256, 193]) as u16,
+            max_datagram: pick(0, [1200, 1452, 256, 200]) as u16,
             ack_every: pick(2, [2, 1, 4, 10]) as u8,
             receive_window: pick(4, [64, 1, 3, 16]) as u16,
             max_backoff: Duration::from_secs(pick(6, [60, 1, 5, 600])),
@@ -116,6 +130,7 @@ impl World {
             longest: size.longest.min(behind.longest),
             channels: own,
             boot: 0,
+            accepted: 0,
             up: Wire::default(),
             down: Wire::default(),
             uplink: Oracle::default(),
@@ -133,7 +148,7 @@ impl World {
     /// The device loses its memory.
     pub fn restart_device(&mut self) {
         self.boot += 1;
-        self.peer = 0;
+        (self.peer, self.accepted) = (0, 0);
         self.device = connect(&self.config, self.size, &self.channels, self.boot);
     }
 
@@ -142,11 +157,23 @@ impl World {
         for _ in 0..ROUNDS_MAX {
             self.events();
             self.transmit();
+            self.ledgers();
             if !self.timers() {
                 return;
             }
         }
         panic!("timers that are due for ever");
+    }
+
+    /// Every message is accounted for, at every step.
+    fn ledgers(&mut self) {
+        let ledger = self.device.ledger();
+        assert!(ledger.is_balanced(), "{ledger:?}");
+        assert_eq!(ledger.accepted, self.accepted);
+        for member in &mut self.gateway.members {
+            let ledger = member.session.ledger();
+            assert!(ledger.is_balanced(), "{ledger:?}");
+        }
     }
 
     fn timers(&mut self) -> bool {
@@ -312,11 +339,13 @@ impl World {
         panic!("no rest: {} queued, device {:?}", self.device.queued(), self.device.stats());
     }
 
-    fn check_rest(&self) {
+    fn check_rest(&mut self) {
         if self.forged || self.device.is_closed() {
             return;
         }
         assert_eq!(self.device.queued(), 0, "at rest with messages in hand");
+        let ledger = self.device.ledger();
+        assert_eq!(ledger.in_flight, 0, "{ledger:?}");
         for channel in self.channels.iter().filter(|channel| channel.durable) {
             assert!(self.uplink.is_complete(self.boot, channel.id.live()), "channel {:?} lost messages", channel.id);
         }
