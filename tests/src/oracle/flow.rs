@@ -82,7 +82,13 @@ impl Flow {
         if seq != self.messages.len() as u64 {
             return Err(format!("accepted as {seq}, but {} came before it", self.messages.len()));
         }
-        self.messages.push(Accepted { payload: payload.into(), deadline, handed: false, stored: false, left_out: false });
+        self.messages.push(Accepted {
+            payload: payload.into(),
+            deadline,
+            handed: false,
+            stored: false,
+            left_out: false,
+        });
         Ok(())
     }
 
