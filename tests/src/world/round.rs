@@ -284,7 +284,11 @@ impl World {
     fn enter_link(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
         let at = Device::of_path(path);
         self.note_sent(true, at, datagram);
-        let link = self.devices.get(at).map_or(0, |device| device.link);
+        let device = self.devices.get_mut(at);
+        let link = device.map_or(0, |device| {
+            device.path_at_gateway = Some(path);
+            device.link
+        });
         if let Some(link) = self.network.down.get_mut(link) {
             Network::send(link, now, path, datagram);
         }
