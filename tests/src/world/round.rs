@@ -101,7 +101,12 @@ impl World {
         let (now, doubt) = (self.now, self.doubt(at));
         let device = &mut self.devices[at];
         let known = device.received.len();
+        let before = device.session.stats().rx_dropped;
         device.handle_datagram(now, path, datagram);
+        let after = device.session.stats().rx_dropped;
+        if after != before {
+            self.trace.note(now, || format!("device {at} drops it: {after:?}"));
+        }
         let mut checked = Ok(());
         for command in device.received.get(known..).unwrap_or(&[]) {
             let (session, seq, payload) = (command.session, command.seq.value(), &command.payload);
