@@ -44,6 +44,7 @@ impl LossRate {
     }
 
     /// The estimate, 0 to 1000.
+    #[allow(dead_code)] // for redundancy that adapts
     pub(crate) fn per_mille(self) -> u16 {
         ((u32::from(self.average) * 1_000) >> 16) as u16
     }
