@@ -109,6 +109,7 @@ impl World {
         let to_device = source.bool();
         let Some(at) = source.index(self.gateway.members.len()) else { return };
         let datagram = forge::packet(&self.gateway.members[at], to_device, source);
+        self.forged = true;
         if to_device {
             self.to_device(datagram, usize::MAX);
         } else {
