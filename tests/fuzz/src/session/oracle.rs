@@ -86,9 +86,14 @@ impl Oracle {
         }
         progress.next = seq + 1;
         progress.got.insert(seq);
-        let first = self.delivered.entry((origin, stream)).or_default().insert(seq);
-        // A durable message may come again after the gateway died: its store knows it.
-        assert!(first || message.durable, "twice, in two sessions: {message:?}");
+        let delivered = self.delivered.entry((origin, stream)).or_default();
+        if delivery == Delivery::Latest {
+            assert!(delivered.last().is_none_or(|last| seq >= *last), "older than in another session: {message:?}");
+        }
+        let first = delivered.insert(seq);
+        // A durable message may come again after the gateway died: its store knows it. So may the newest value.
+        let again = message.durable || delivery == Delivery::Latest;
+        assert!(first || again, "twice, in two sessions: {message:?}");
     }
 
     /// Whether everything accepted on the stream that had to be delivered was.
