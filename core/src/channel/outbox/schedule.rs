@@ -113,7 +113,7 @@ impl Outbox<'_> {
 
     /// The lowest entry of a stream from `slot` on that was sent and has not arrived: what a probe
     /// carries (RFC 9002 section 6.2.4). Only the lowest are sure to be taken by a peer whose reorder
-    /// buffer is full. `NONE` from a stream's head on: begins there.
+    /// buffer is full, and those behind a gap not before the peer knows of it. `NONE`: the lowest of all.
     pub(crate) fn next_missing(&self, stream: u8, after: u16) -> Option<u16> {
         let mut slot = match after {
             NONE => self.stream(stream)?.head,
@@ -124,6 +124,7 @@ impl Outbox<'_> {
             match message.state {
                 EntryState::InFlight | EntryState::Due => return Some(slot),
                 EntryState::Unsent | EntryState::Free => return None,
+                EntryState::Void | EntryState::Doubtful if after != NONE => return None,
                 EntryState::Arrived | EntryState::Void | EntryState::Doubtful => slot = message.next,
             }
         }
