@@ -40,16 +40,17 @@ impl Engine<'_> {
         let mut outbox = self.outbox();
         let known = outbox.streams.iter().enumerate().find(|(_, stream)| stream.id == id);
         let (at, stream) = known.map(|(at, stream)| (at as u8, *stream)).ok_or(SendError::UnknownChannel)?;
-        let max = if stream.delivery.is_reliable() { longest } else { longest_whole };
-        if payload.len() > max {
-            return Err(SendError::TooLong { max });
-        }
         let expires = match options.lifetime {
             None => NEVER,
             Some(lifetime) if LIFETIMES.contains(&lifetime.as_millis()) => now + lifetime,
             Some(_) => return Err(SendError::Lifetime),
         };
         let terms = Terms { expires, priority: options.priority.unwrap_or(stream.priority), whole, fragment };
+        let max = if stream.delivery.is_reliable() { longest } else { longest_whole };
+        let max = max.min(outbox.longest(&terms));
+        if payload.len() > max {
+            return Err(SendError::TooLong { max });
+        }
         outbox.expire(now);
         let seq = outbox.push(at, &terms, payload);
         if seq == Err(SendError::Full) {

@@ -58,6 +58,12 @@ impl Engine<'_> {
         Some(Transmit { len, path: self.st.path })
     }
 
+    /// Whether the time has come to ask for messages: beside an acknowledgement, so not before there is one.
+    fn asks(&mut self) -> bool {
+        let now = self.st.now;
+        self.st.recovery.received.largest_accepted().is_some() && self.reorder().asks(now)
+    }
+
     /// Whether control frames wait to be sent.
     fn has_control(&mut self) -> bool {
         let streams = self.receive_streams();
@@ -81,7 +87,7 @@ impl Engine<'_> {
         let control = self.has_control();
         let eliciting = data || control || self.st.ping_due || self.st.recovery.probe_due;
         let eliciting = closing.is_none() && eliciting && self.reserve_packet();
-        let asks = self.reorder().asks(now);
+        let asks = self.asks();
         let ack = asks || self.st.recovery.ack.deadline().is_some_and(|time| time <= self.st.now);
         if !eliciting && !ack && closing.is_none() {
             self.note_patience();
@@ -134,7 +140,7 @@ impl Engine<'_> {
         // A probe says again what the peer may not have heard: its last packets can be waiting for this.
         let probing = self.st.ping_due || self.st.recovery.probe_due;
         let now = self.st.now;
-        let asks = self.reorder().asks(now);
+        let asks = self.asks();
         let recovery = &mut self.st.recovery;
         let largest = recovery.received.largest_accepted();
         let repeated = asks || (probing && largest > recovery.ack.known_to_peer);

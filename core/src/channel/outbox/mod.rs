@@ -23,7 +23,7 @@ mod schedule;
 mod tests;
 
 use super::streams::SendStream;
-use crate::journal::{Handle, Journal, NONE, RamJournal};
+use crate::journal::{Block, Handle, Journal, NONE, RamJournal};
 use crate::ledger::Ledger;
 use crate::seq::Position;
 use crate::{Delivery, Instant, PacketNumber, Priority, SendError, SeqNo};
@@ -240,11 +240,12 @@ impl Outbox<'_> {
     /// Accepts a message at the end of its stream.
     pub(crate) fn push(&mut self, stream: u8, terms: &Terms, payload: &[u8]) -> Result<SeqNo, SendError> {
         let Some(owner) = self.stream(stream).copied() else { return Err(SendError::UnknownChannel) };
+        if payload.len() > self.longest(terms) {
+            // There would never be room for it: to wait for that would be in vain.
+            return Err(SendError::TooLong { max: self.longest(terms) });
+        }
         let piece = if payload.len() > terms.whole { terms.fragment } else { payload.len() };
         let fragments = payload.len().checked_div(piece).map_or(1, |_| payload.len().div_ceil(piece));
-        if fragments > FRAGMENTS_MAX {
-            return Err(SendError::TooLong { max: terms.fragment * FRAGMENTS_MAX });
-        }
         let replaced = if owner.delivery == Delivery::Latest { owner.head } else { NONE };
         if !self.has_room(payload.len(), piece, fragments, terms.priority, replaced) {
             return Err(SendError::Full);
@@ -264,6 +265,18 @@ impl Outbox<'_> {
         self.state.ledger.accepted = self.state.ledger.accepted.wrapping_add(1);
         self.state.next_expiry = self.state.next_expiry.min(terms.expires);
         Ok(owner.next)
+    }
+
+    /// The longest payload that fits when nothing else is kept.
+    pub(crate) fn longest(&self, terms: &Terms) -> usize {
+        let reserve = if terms.priority > Priority::Normal { (0, 0) } else { self.state.reserve };
+        let entries = self.messages.len().saturating_sub(usize::from(reserve.0)).min(FRAGMENTS_MAX);
+        let blocks = self.journal.blocks.len().saturating_sub(usize::from(reserve.1));
+        let each = RamJournal::blocks_of(terms.fragment);
+        let full = blocks.checked_div(each).unwrap_or(0).min(entries);
+        let left = if full < entries { blocks.saturating_sub(full * each) * Block::LEN } else { 0 };
+        let whole = if entries > 0 { terms.whole.min(blocks * Block::LEN) } else { 0 };
+        whole.max(full * terms.fragment + left.min(terms.fragment))
     }
 
     /// Whether a payload fits, in pieces, if the entry `replaced` makes room for it.
