@@ -16,7 +16,7 @@ use crate::{Duration, Instant, PacketNumber};
 const ALPHA: u32 = 8;
 /// So many less where an eighth of all packets is lost, or more: if the queue is too short for
 /// `ALPHA`, a smaller one fits; if the losses have another cause, it does still.
-const ALPHA_LOSS: u32 = 4;
+const ALPHA_LOSS: u32 = 2;
 /// But no more than it delivers in that time, in microseconds ..
 const ALPHA_TIME: u64 = 500_000;
 /// .. and no less than that many: the smallest window of RFC 9002 section 7.2.
@@ -59,6 +59,8 @@ pub(crate) struct Congestion {
     /// The window before the last collapse, of packets sent before that instant.
     before: u32,
     collapsed_at: Instant,
+    /// What was delivered in the round before, in bytes per 2^20 microseconds.
+    rate: u32,
     /// A round ends when a packet is acknowledged that was sent after it began.
     round_end: Low,
     round_start: Instant,
@@ -84,6 +86,7 @@ impl Congestion {
             shortest: u32::MAX,
             before: 0,
             collapsed_at: Instant::ZERO,
+            rate: 0,
             round_end: Low::default(),
             round_start: Instant::ZERO,
             drain_end: Instant::ZERO,
@@ -210,7 +213,7 @@ impl Congestion {
         if self.draining || self.slow_start {
             return;
         }
-        let goal = self.goal(now, rtt, loss);
+        let goal = self.goal(now, rtt, loss, limited);
         // RFC 9002 section 7.8: a window that was not used does not grow. Nor does it say by how
         // much it is too large, unless the delay does.
         if limited || (goal < self.window && self.shortest > self.double(rtt)) {
@@ -227,10 +230,13 @@ impl Congestion {
     }
 
     /// What the path holds at the rate of this round, and what is to stand in its queue.
-    fn goal(&self, now: Instant, rtt: &Rtt, loss: LossRate) -> u32 {
+    fn goal(&mut self, now: Instant, rtt: &Rtt, loss: LossRate, _limited: bool) -> u32 {
         let span = now.saturating_since(self.round_start).as_micros();
         // Bytes in 2^20 microseconds: the one division of a round trip.
         let rate = (u64::from(self.delivered) << 20).checked_div(span).unwrap_or(0);
+        // The better of two rounds: where packets are lost at random, few of a round can be all lost.
+        let rate = u32::try_from(rate).unwrap_or(u32::MAX);
+        let rate = u64::from(rate.max(core::mem::replace(&mut self.rate, rate)));
         let within = |micros: u64| u32::try_from(rate.saturating_mul(micros) >> 20).unwrap_or(u32::MAX);
         // 256 where an eighth is lost.
         let lossy = (u32::from(loss.fraction()) >> 5).min(256);

@@ -253,6 +253,9 @@ impl SentPackets<'_> {
 }
 
 #[cfg(test)]
+mod model_tests;
+
+#[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;

@@ -68,13 +68,13 @@ impl Engine<'_> {
     }
 
     pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
-        if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id)
-            && stream.durable
-            && next > stream.committed
-        {
+        if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id && stream.durable) {
             // What was not handed on cannot be stored.
-            stream.committed = if next >= stream.handed { stream.next } else { next };
-            stream.commit_due = true;
+            let committed = if next >= stream.handed { stream.next } else { next };
+            if committed > stream.committed {
+                stream.committed = committed;
+                stream.commit_due = true;
+            }
         }
         self.grant_credit();
     }

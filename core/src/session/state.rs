@@ -229,8 +229,8 @@ impl State {
         let mut state = Self::new(config, Direction::ToGateway, channels, random, &mut mem)?;
         state.identity = Some(identity);
         state.begin_hello();
-        // The longest HELLO: header, fields and limits 53 bytes, 35 for each stream with the longest varints.
-        let hello = 53 + 35 * channels.len();
+        // The longest HELLO: header, fields and limits 55 bytes, 35 for each stream with the longest varints.
+        let hello = 55 + 35 * channels.len();
         if hello > usize::from(config.max_datagram) {
             return Err(ConfigError::HandshakeTooLong);
         }

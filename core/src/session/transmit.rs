@@ -108,9 +108,10 @@ impl Engine<'_> {
             if !built.eliciting && asked && emit_ping(&mut w).is_ok() {
                 built.eliciting = true;
                 built.control.ping = self.st.ping_due;
-                // A gateway that lost us answers only what is longer than its RESET.
-                while w.len() + TRAILER <= RESET_LEN && w.u8(PADDING).is_ok() {}
             }
+            // A gateway that lost us answers only what is longer than its RESET. Messages saw to it themselves.
+            let short = built.eliciting && built.frames == 0 && self.st.identity.is_some();
+            while short && w.len() + TRAILER <= RESET_LEN && w.u8(PADDING).is_ok() {}
             self.st.ping_due = false;
             self.st.recovery.probe_due = false;
         }

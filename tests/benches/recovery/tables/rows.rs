@@ -7,7 +7,7 @@ use crate::jobs;
 use crate::peers::enet::Enet;
 use crate::peers::kcp::Kcp;
 use crate::peers::quic::Quic;
-use crate::peers::tcp::Tcp;
+use crate::peers::tcp::{Settings, Tcp};
 use crate::peers::whimbrel::{self, Preset};
 use crate::peers::yardstick::{Bulk, Yardstick};
 use core::cmp::Ordering;
@@ -95,11 +95,16 @@ fn peers() -> Vec<Row> {
     ]
 }
 
-/// The best of its congestion controllers.
+/// The best of its settings.
 fn tcp(name: &'static str, buffer: usize) -> Row {
-    let setting = |control| -> Make { Box::new(move |seed| Box::new(Tcp::new(buffer, control, seed))) };
-    let settings = [CongestionControl::None, CongestionControl::Reno, CongestionControl::Cubic].map(setting);
-    Row { name, settings: settings.into() }
+    let mut settings: Vec<Make> = Vec::new();
+    for control in [CongestionControl::None, CongestionControl::Reno, CongestionControl::Cubic] {
+        for (nagle, prompt) in [(false, false), (false, true), (true, false), (true, true)] {
+            let chosen = Settings { buffer, control, nagle, prompt };
+            settings.push(Box::new(move |seed| Box::new(Tcp::new(chosen, seed))));
+        }
+    }
+    Row { name, settings }
 }
 
 fn row(name: &'static str, make: impl Fn(u64) -> Box<dyn Flow> + Sync + 'static) -> Row {
