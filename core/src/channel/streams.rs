@@ -1,6 +1,7 @@
 //! What is known of each stream, at either end.
 
 use crate::journal::NONE;
+use crate::seq::Position;
 use crate::{
     ChannelConfig, Delivery, Instant, OfferedStream, Priority, Redundancy, SchemaId, SeqNo, StreamEpoch, StreamId,
 };
@@ -86,6 +87,12 @@ impl SendStream {
             redundancy: channel.redundancy,
             ..Self::EMPTY
         }
+    }
+
+    /// Whether the peer's credit covers a message.
+    pub(crate) fn allows(&self, at: Position) -> bool {
+        // Nothing is kept at or beyond `next`.
+        self.credit >= self.next || at.is_before(Position::of(self.credit))
     }
 
     /// Counts entries that were never sent.

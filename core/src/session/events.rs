@@ -5,6 +5,10 @@ use super::state::{Engine, Phase, State};
 use crate::channel::outbox::{NEVER, Terms};
 use crate::{ChannelId, CloseReason, Event, Ledger, SendError, SendOptions, SeqNo, StreamId};
 
+/// Lifetimes that a message may have, in ms: deadlines are kept in units of about a millisecond, and told
+/// apart within 2^31 of them, some 25 days.
+const LIFETIMES: core::ops::RangeInclusive<u64> = 2..=0x7fff_ffff;
+
 impl State {
     pub(super) fn close(&mut self, reason: CloseReason) {
         if self.phase == Phase::Closed {
@@ -38,7 +42,7 @@ impl Engine<'_> {
         let (at, stream) = known.map(|(at, stream)| (at as u8, *stream)).ok_or(SendError::UnknownChannel)?;
         let expires = match options.lifetime {
             None => NEVER,
-            Some(lifetime) if (1..=u64::from(u32::MAX)).contains(&lifetime.as_millis()) => now + lifetime,
+            Some(lifetime) if LIFETIMES.contains(&lifetime.as_millis()) => now + lifetime,
             Some(_) => return Err(SendError::Lifetime),
         };
         let terms = Terms { expires, priority: options.priority.unwrap_or(stream.priority), whole, fragment };

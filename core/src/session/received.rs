@@ -325,14 +325,16 @@ impl Engine<'_> {
         }
     }
 
-    /// Says more credit when the peer has used half of what it had.
+    /// Says more credit when the peer has used half of what it had; an eighth where packets get
+    /// lost, for there the rest must last until a message that is missing comes.
     pub(super) fn grant_credit(&mut self) {
         let (receive_window, reorder_window) = (self.st.config.receive_window, self.reorder_window());
+        let share = if self.st.recovery.ack.is_troubled() { 7 } else { 1 };
         for stream in self.receive_streams() {
             let now = stream.credit_now(receive_window, reorder_window);
             let grown = now.checked_distance(stream.credit).unwrap_or(0);
             let left = stream.credit.checked_distance(stream.next).unwrap_or(0);
-            if grown > 0 && (left <= grown || stream.credit_due) {
+            if grown > 0 && (left <= grown.saturating_mul(share) || stream.credit_due) {
                 stream.credit_due = true;
             }
         }

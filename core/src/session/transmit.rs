@@ -1,7 +1,7 @@
 //! A datagram goes out: handshake first, then acknowledgements, control, and messages as they fit.
 
 use super::state::{Engine, Phase};
-use crate::channel::outbox::{Carried, EntryState, NEVER, OutMessage, Sent};
+use crate::channel::outbox::{Carried, EntryState, OutMessage, Sent};
 use crate::journal::NONE;
 use crate::recovery::redundancy;
 use crate::recovery::sent_packets::{Control, SentPacket};
@@ -264,12 +264,12 @@ impl Engine<'_> {
         if built.frames >= DATA_FRAMES_MAX || self.sent().carried_room() == 0 {
             return false;
         }
-        let left = (message.expires != NEVER).then(|| message.expires.saturating_since(now).as_millis());
+        let left = self.outbox().expires(&message).map(|time| time.saturating_since(now).as_millis());
         let fragment = Fragment { index: message.fragment, count: message.fragments };
         let head = DataHead {
             lifetime_ms: left.map(|left| left.min(u64::from(u32::MAX)) as u32),
             fragment: (message.fragments > 0).then_some(fragment),
-            ..DataHead::new(stream, message.seq.truncate())
+            ..DataHead::new(stream, message.at.truncate())
         };
         let follows = head.follows(built.previous);
         // As with PING: long enough to be answered by a RESET.
@@ -296,7 +296,7 @@ impl Engine<'_> {
         }
         built.frames += 1;
         built.eliciting = true;
-        built.previous = Some((stream, message.seq.truncate()));
+        built.previous = Some((stream, message.at.truncate()));
         built.last_data = length.map(|len| (at, len));
         length.is_some()
     }

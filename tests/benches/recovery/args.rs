@@ -37,11 +37,6 @@ impl Args {
     pub(crate) fn wants_table(&self, name: &str) -> bool {
         self.table.is_empty() || self.table.iter().any(|wanted| wanted == name)
     }
-
-    /// Whether every row is asked for.
-    pub(crate) fn wants_every_row(&self) -> bool {
-        self.only.is_empty()
-    }
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
