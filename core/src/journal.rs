@@ -63,6 +63,16 @@ impl RamJournal<'_> {
         len.div_ceil(self.block_len()).max(1)
     }
 
+    /// Bytes that so many blocks hold.
+    pub(crate) fn bytes_of(&self, blocks: usize) -> usize {
+        blocks * self.block_len()
+    }
+
+    /// All blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.links.len()
+    }
+
     /// Blocks that are free.
     pub(crate) fn free_blocks(&self) -> usize {
         usize::from(self.state.free_len)

@@ -13,14 +13,16 @@ const UNIT: u32 = 10;
 
 impl Deadline {
     pub(super) const NEVER: Self = Self(0);
+    /// It passed when the message had arrived and was not stored: another session does not bring it again.
+    pub(super) const PAST: Self = Self(1);
 
     pub(super) const fn of(time: Instant) -> Self {
         if time.as_micros() == NEVER.as_micros() {
             return Self::NEVER;
         }
         let units = (time.as_micros() >> UNIT) as u32;
-        // The one that would read as never comes a unit later: once in fifty days, a millisecond.
-        Self(if units == 0 { 1 } else { units })
+        // Those that would read as never and as past come later: once in fifty days, by a millisecond or two.
+        Self(if units <= Self::PAST.0 { Self::PAST.0 + 1 } else { units })
     }
 
     /// The full time: the first at or after `first`, which no deadline that is kept lies before.
@@ -28,9 +30,16 @@ impl Deadline {
         if self.0 == Self::NEVER.0 {
             return None;
         }
+        if self.0 == Self::PAST.0 {
+            return Some(Instant::ZERO);
+        }
         let first = first.as_micros() >> UNIT;
         let units = first.saturating_add(self.0.wrapping_sub(first as u32) as u64);
         Some(Instant::from_micros(units << UNIT))
+    }
+
+    pub(super) const fn is_past(self) -> bool {
+        self.0 == Self::PAST.0
     }
 
     pub(super) const fn is_never(self) -> bool {

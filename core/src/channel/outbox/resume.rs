@@ -34,8 +34,6 @@ impl Outbox<'_> {
                 if let Some(owner) = self.stream_mut(stream) {
                     owner.count_unsent(message.priority, 1);
                 }
-                // What had arrived, and was not stored, has a deadline again.
-                self.state.next_expiry = self.state.next_expiry.min(message.expires);
                 if let Some(message) = self.message_mut(slot) {
                     // A packet of the old session must not speak for it.
                     if message.last_sent.is_sent() {
@@ -85,7 +83,7 @@ impl Outbox<'_> {
         }
     }
 
-    /// Gives up what this peer can not take.
+    /// Gives up what this peer can not take, and what came too late to be stored by the last one.
     fn refuse_misfits(&mut self, stream: u8, takes: &Takes) {
         let mut slot = self.stream(stream).map_or(NONE, |owner| owner.head);
         while let Some(message) = self.message(slot).copied() {
@@ -102,9 +100,10 @@ impl Outbox<'_> {
                     0 => takes.whole_expiring,
                     _ => takes.fragment,
                 };
-                if total > takes.message || longest > room {
+                let late = message.expires.is_past();
+                if late || total > takes.message || longest > room {
                     // Gaps grow together; the walk begins anew, and finds one misfit less.
-                    self.give_up(slot, Reason::Undeliverable);
+                    self.give_up(slot, if late { Reason::Expired } else { Reason::Undeliverable });
                     following = self.stream(stream).map_or(NONE, |owner| owner.head);
                 }
             }
