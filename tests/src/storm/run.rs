@@ -199,7 +199,8 @@ fn open(world: &mut World) -> Option<String> {
             return Some(format!("messages of device {at} are not stored"));
         }
     }
-    None
+    // FORWARD may be: what waits behind a gap is handed on when it arrives.
+    world.network.poll_timeout().map(|_| "datagrams are on their way".to_owned())
 }
 
 /// Everything is where it belongs.
@@ -211,6 +212,7 @@ fn check_fates(world: &mut World) {
         let early = world.doubt(at).early;
         let (device, peer) = (&mut world.devices[at], &mut world.gateway.peers[at]);
         let (ledger, now) = (device.session.ledger(), device.time(world.now) + early);
+        let forgotten = forgotten || device.session.stats().reconnects > 0;
         let (mut missing, mut stored, mut arrived) = (Vec::new(), true, 0);
         for flow in device.oracle.present() {
             let (mode, fates) = (flow.mode(), flow.fates(now));
