@@ -54,7 +54,8 @@ pub(crate) struct RamJournal<'a> {
 }
 
 impl RamJournal<'_> {
-    fn block_len(&self) -> usize {
+    /// Payload bytes in a block.
+    pub(crate) fn block_len(&self) -> usize {
         usize::from(self.state.block_len).max(1)
     }
 
