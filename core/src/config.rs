@@ -8,8 +8,53 @@ use crate::{ChannelId, ConfigError, DeviceId, Duration, SchemaId};
 pub enum Delivery {
     /// Sent once, delivered at most once.
     BestEffort,
+    /// Only the newest value matters: a message replaces its predecessor and is sent until it is
+    /// acknowledged or replaced itself. An older one never comes after a newer.
+    Latest,
+    /// Each message exactly once, in any order.
+    Reliable,
     /// Each message exactly once, in order.
     Ordered,
+}
+
+impl Delivery {
+    /// Whether the peer gives credit for it, and waits for what is missing.
+    pub(crate) const fn is_reliable(self) -> bool {
+        matches!(self, Self::Reliable | Self::Ordered)
+    }
+}
+
+/// What goes first when not all can go. A message of a higher priority leaves before those of a
+/// lower one on other channels, and finds room in the outbox when they find none any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// When nothing else waits.
+    Background,
+    /// Readings.
+    #[default]
+    Normal,
+    /// Commands and their answers.
+    High,
+    /// Alarms.
+    Urgent,
+}
+
+impl Priority {
+    pub(crate) const COUNT: usize = 4;
+}
+
+/// How many of the messages before it a new packet repeats, while they are not acknowledged and
+/// there is room: a lost datagram then costs one sending interval, not a round trip. Nothing is
+/// repeated while the path's queue grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redundancy {
+    /// None.
+    #[default]
+    None,
+    /// So many, whatever the link does.
+    Fixed(u8),
+    /// As many as the measured loss calls for; none on a link that loses nothing.
+    Adaptive,
 }
 
 /// One channel that this end sends on.
@@ -19,27 +64,69 @@ pub struct ChannelConfig {
     pub id: ChannelId,
     /// How it delivers.
     pub delivery: Delivery,
-    /// Whether messages stay in the journal until the peer has stored them.
+    /// Whether messages stay in the journal until the peer has stored them. Ordered channels only.
     pub durable: bool,
     /// What its payloads mean.
     pub schema: SchemaId,
+    /// Of messages that name no other.
+    pub priority: Priority,
+    /// What its packets repeat; nothing on best-effort and latest channels.
+    pub redundancy: Redundancy,
 }
 
 impl ChannelConfig {
+    const fn new(id: ChannelId, schema: SchemaId, delivery: Delivery) -> Self {
+        let (priority, redundancy) = (Priority::Normal, Redundancy::None);
+        Self { id, delivery, durable: false, schema, priority, redundancy }
+    }
+
     /// Ordered and durable: each message in the sink exactly once.
     pub const fn durable(id: ChannelId, schema: SchemaId) -> Self {
-        Self { id, delivery: Delivery::Ordered, durable: true, schema }
+        Self { durable: true, ..Self::ordered(id, schema) }
     }
 
     /// Ordered, kept until acknowledged.
     pub const fn ordered(id: ChannelId, schema: SchemaId) -> Self {
-        Self { id, delivery: Delivery::Ordered, durable: false, schema }
+        Self::new(id, schema, Delivery::Ordered)
+    }
+
+    /// Each message once, in the order in which they happen to arrive.
+    pub const fn reliable(id: ChannelId, schema: SchemaId) -> Self {
+        Self::new(id, schema, Delivery::Reliable)
+    }
+
+    /// The newest value.
+    pub const fn latest(id: ChannelId, schema: SchemaId) -> Self {
+        Self::new(id, schema, Delivery::Latest)
     }
 
     /// Best effort: sent once.
     pub const fn best_effort(id: ChannelId, schema: SchemaId) -> Self {
-        Self { id, delivery: Delivery::BestEffort, durable: false, schema }
+        Self::new(id, schema, Delivery::BestEffort)
     }
+
+    /// The same with another priority.
+    #[must_use]
+    pub const fn with_priority(self, priority: Priority) -> Self {
+        Self { priority, ..self }
+    }
+
+    /// The same with repeats.
+    #[must_use]
+    pub const fn with_redundancy(self, redundancy: Redundancy) -> Self {
+        Self { redundancy, ..self }
+    }
+}
+
+/// What one message asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// How long the message is of use, from now; then it is dropped and counted as expired. `None`:
+    /// for ever. At least 1 ms, at most 2^32 - 1 ms.
+    pub lifetime: Option<Duration>,
+    /// `None`: the channel's. Messages of a channel leave in the order of their numbers, so that this
+    /// one lifts those before it too.
+    pub priority: Option<Priority>,
 }
 
 /// Who a device is, for the handshake.

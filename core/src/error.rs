@@ -57,6 +57,8 @@ pub enum SendError {
     },
     /// No channel of that number is configured for sending.
     UnknownChannel,
+    /// A lifetime below 1 ms or above 2^32 - 1 ms.
+    Lifetime,
     /// The value could not be encoded (typed messages only).
     Encode,
     /// The session is closed for good.
@@ -69,6 +71,7 @@ impl fmt::Display for SendError {
             Self::Full => f.write_str("no room for another message now"),
             Self::TooLong { max } => write!(f, "the message is longer than {max} bytes"),
             Self::UnknownChannel => f.write_str("no such channel is configured for sending"),
+            Self::Lifetime => f.write_str("a lifetime is from 1 to 4294967295 ms"),
             Self::Encode => f.write_str("the value could not be encoded"),
             Self::Closed => f.write_str("the session is closed"),
         }
@@ -88,8 +91,8 @@ pub enum ConfigError {
     },
     /// The same channel twice in one direction.
     DuplicateChannel,
-    /// `durable` on a best-effort channel.
-    DurableBestEffort,
+    /// `durable` on a channel that is not ordered.
+    DurableUnordered,
     /// `max_datagram` outside [`crate::Config::MIN_DATAGRAM`]..=[`crate::Config::MAX_DATAGRAM`].
     DatagramSize,
     /// The channels do not fit into one handshake packet of `max_datagram` bytes.
@@ -103,7 +106,7 @@ impl fmt::Display for ConfigError {
         match self {
             Self::TooManyChannels { max } => write!(f, "the memory preset holds {max} channels in this direction"),
             Self::DuplicateChannel => f.write_str("a channel is configured twice"),
-            Self::DurableBestEffort => f.write_str("a best-effort channel cannot be durable"),
+            Self::DurableUnordered => f.write_str("only an ordered channel can be durable"),
             Self::DatagramSize => f.write_str("the datagram size is outside 127..=1452 bytes"),
             Self::Admission => f.write_str("the admission does not name every stream of the HELLO"),
             Self::HandshakeTooLong => f.write_str("the channels do not fit into one handshake packet"),

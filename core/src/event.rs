@@ -30,6 +30,14 @@ pub enum Event {
         /// The first message that is not stored.
         next: SeqNo,
     },
+    /// Messages were given up here since the last such event: their deadline passed, or the peer of a new
+    /// session cannot take them. The ledger says of how many that is known, and why.
+    Dropped {
+        /// The stream.
+        stream: StreamId,
+        /// How many.
+        count: u16,
+    },
     /// There is room again after [`crate::SendError::Full`].
     QueueFreed,
     /// The peer lost its state or left; the session is being opened again by itself.

@@ -56,6 +56,18 @@ impl RamState {
     }
 }
 
+impl RamJournal<'_> {
+    /// Blocks that a payload takes: an empty one takes one too, so that every handle names a block.
+    pub(crate) fn blocks_of(len: usize) -> usize {
+        len.div_ceil(Block::LEN).max(1)
+    }
+
+    /// Blocks that are free.
+    pub(crate) fn free_blocks(&self) -> usize {
+        usize::from(self.state.free_len)
+    }
+}
+
 /// The journal in RAM. Loses everything at a reboot; the peer learns so by the new stream epoch.
 pub(crate) struct RamJournal<'a> {
     pub(crate) state: &'a mut RamState,
@@ -64,8 +76,7 @@ pub(crate) struct RamJournal<'a> {
 
 impl Journal for RamJournal<'_> {
     fn append(&mut self, payload: &[u8]) -> Result<Handle, JournalFull> {
-        // An empty payload takes a block too, so that every handle names one.
-        let needed = payload.len().div_ceil(Block::LEN).max(1);
+        let needed = Self::blocks_of(payload.len());
         if needed > usize::from(self.state.free_len) {
             return Err(JournalFull);
         }

@@ -1,7 +1,7 @@
 //! A session's memory: the caller's, of a size chosen at compile time, seen by the protocol as slices.
 
 use crate::channel::outbox::{Carried, OutMessage};
-use crate::channel::reorder::Slot;
+use crate::channel::reorder::{SLOTS_MAX, Slot};
 use crate::channel::streams::{ReceiveStream, SendStream};
 use crate::journal::{Block, NONE};
 use crate::recovery::sent_packets::SentPacket;
@@ -18,6 +18,7 @@ pub struct Parts<'a> {
     pub(crate) index: &'a mut [u16],
     pub(crate) slots: &'a mut [Slot],
     pub(crate) slot_bytes: &'a mut [u8],
+    pub(crate) assembly: &'a mut [u8],
 }
 
 /// Where a session's queues live: inline in a device, lent by a pool on a gateway. The protocol's
@@ -37,8 +38,9 @@ impl<M: Memory + ?Sized> Memory for &mut M {
 ///
 /// `SEND`, `RECEIVE`: streams in each direction (`RECEIVE` at most 32). `MESSAGES`, `BLOCKS`: the
 /// outbox, in messages and in blocks of 30 payload bytes. `PACKETS`, `CARRIED`: packets in flight
-/// and the messages in them. `INDEX`: reorder window of a stream times `RECEIVE`. `SLOTS`,
-/// `SLOT_BYTES`: messages that came early; `SLOT_BYTES / SLOTS` is the longest message received.
+/// and the messages in them. `INDEX`: reorder window of a stream, a power of two, times `RECEIVE`. `SLOTS`,
+/// `SLOT_BYTES`: messages that came early; `SLOT_BYTES / SLOTS` is the longest of which several can wait.
+/// `ASSEMBLY`: the longest message received in fragments; 0 for none.
 #[derive(Debug)]
 pub struct Inline<
     const SEND: usize,
@@ -50,6 +52,7 @@ pub struct Inline<
     const INDEX: usize,
     const SLOTS: usize,
     const SLOT_BYTES: usize,
+    const ASSEMBLY: usize,
 > {
     send: [SendStream; SEND],
     receive: [ReceiveStream; RECEIVE],
@@ -60,14 +63,17 @@ pub struct Inline<
     index: [u16; INDEX],
     slots: [Slot; SLOTS],
     slot_bytes: [u8; SLOT_BYTES],
+    assembly: [u8; ASSEMBLY],
 }
 
 /// At most 2 KiB a session: 12 messages and 360 payload bytes kept, messages of 64 bytes received.
-pub type Small = Inline<2, 1, 12, 12, 6, 12, 8, 2, 128>;
-/// At most 8 KiB a session: 64 messages and 2,250 payload bytes kept, messages of 128 bytes received.
-pub type Medium = Inline<4, 4, 64, 75, 24, 96, 64, 8, 1024>;
-/// At most 32 KiB a session: 192 messages and 10,560 payload bytes kept, messages of 256 bytes received.
-pub type Large = Inline<8, 8, 192, 352, 64, 384, 512, 32, 8192>;
+pub type Small = Inline<2, 1, 8, 8, 6, 12, 8, 2, 128, 0>;
+/// At most 8 KiB a session: 56 messages and 2,250 payload bytes kept, messages of 128 bytes received, in
+/// fragments up to 512.
+pub type Medium = Inline<4, 4, 40, 70, 24, 96, 64, 8, 1024, 512>;
+/// At most 32 KiB a session: 160 messages and 10,560 payload bytes kept, messages of 256 bytes received, in
+/// fragments up to 2,048.
+pub type Large = Inline<8, 8, 120, 330, 64, 384, 512, 32, 8192, 2048>;
 
 impl<
     const SEND: usize,
@@ -79,7 +85,8 @@ impl<
     const INDEX: usize,
     const SLOTS: usize,
     const SLOT_BYTES: usize,
-> Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES>
+    const ASSEMBLY: usize,
+> Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
 {
     /// Empty memory; `const`, so that it can stand in a `static`.
     #[must_use]
@@ -89,7 +96,12 @@ impl<
             assert!(PACKETS >= 4, "recovery needs four packets in flight");
             assert!(CARRIED >= PACKETS, "a packet carries at least one message");
             assert!(RECEIVE == 0 || INDEX.is_multiple_of(RECEIVE), "every stream has the same reorder window");
-            assert!(MESSAGES < NONE as usize && BLOCKS < NONE as usize && SLOTS < NONE as usize);
+            assert!(
+                RECEIVE == 0 || (INDEX / RECEIVE).is_power_of_two(),
+                "the reorder window of a stream is a power of two"
+            );
+            assert!(MESSAGES < NONE as usize && BLOCKS < NONE as usize && SLOTS <= SLOTS_MAX);
+            assert!(ASSEMBLY <= u16::MAX as usize, "a message's length has 16 bits");
             assert!(PACKETS < NONE as usize && CARRIED < NONE as usize, "rings are counted in 16 bits");
             assert!(RECEIVE == 0 || INDEX / RECEIVE < 1 << 14, "16 bits must name a message of the window");
             assert!(SLOTS == 0 || SLOT_BYTES / SLOTS <= u16::MAX as usize, "a message's length has 16 bits");
@@ -104,6 +116,7 @@ impl<
             index: [NONE; INDEX],
             slots: [Slot::EMPTY; SLOTS],
             slot_bytes: [0; SLOT_BYTES],
+            assembly: [0; ASSEMBLY],
         }
     }
 }
@@ -118,7 +131,8 @@ impl<
     const INDEX: usize,
     const SLOTS: usize,
     const SLOT_BYTES: usize,
-> Default for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES>
+    const ASSEMBLY: usize,
+> Default for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
 {
     fn default() -> Self {
         Self::new()
@@ -135,7 +149,8 @@ impl<
     const INDEX: usize,
     const SLOTS: usize,
     const SLOT_BYTES: usize,
-> Memory for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES>
+    const ASSEMBLY: usize,
+> Memory for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
 {
     fn parts(&mut self) -> Parts<'_> {
         Parts {
@@ -148,6 +163,7 @@ impl<
             index: &mut self.index,
             slots: &mut self.slots,
             slot_bytes: &mut self.slot_bytes,
+            assembly: &mut self.assembly,
         }
     }
 }

@@ -105,6 +105,9 @@ const fn expand(truncated: u64, bits: u32, expected: u64) -> u64 {
 }
 
 #[cfg(test)]
+mod model_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -30,8 +30,12 @@ pub struct Stats {
     pub rx_duplicate_messages: u32,
     /// What was dropped, by reason.
     pub rx_dropped: Dropped,
-    /// Messages of streams that are not durable, sent but not acknowledged when their session died.
-    pub in_doubt: u32,
+    /// Messages put into a packet beside newer ones, without a loss (redundancy).
+    pub tx_repeated: u32,
+    /// Requests for missing messages sent (NAK).
+    pub tx_naks: u32,
+    /// Requests for missing messages received.
+    pub rx_naks: u32,
     /// Times that the caller's clock stepped back and was held.
     pub clock_steps_back: u32,
 }

@@ -38,7 +38,7 @@ fn channels() {
     let made = connect(&config, &[channel(1), channel(1)], Preset::Small);
     assert_eq!(made.err(), Some(ConfigError::DuplicateChannel));
     let wrong = ChannelConfig { delivery: Delivery::BestEffort, ..channel(1) };
-    assert_eq!(connect(&config, &[wrong], Preset::Small).err(), Some(ConfigError::DurableBestEffort));
+    assert_eq!(connect(&config, &[wrong], Preset::Small).err(), Some(ConfigError::DurableUnordered));
     let short = Config { max_datagram: 127, ..config };
     let channels: Vec<_> = (1..=8).map(channel).collect();
     assert_eq!(connect(&short, &channels, Preset::Large).err(), Some(ConfigError::HandshakeTooLong));

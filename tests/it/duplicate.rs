@@ -7,23 +7,23 @@ use whimbrel_tests::Setup;
 
 #[test]
 fn every_datagram_twice() {
-    let mut pair = Setup::new(1).faults(Faults { duplicate: 1.0, ..Faults::NONE }).build();
-    pair.load(CHANNEL, 1_000);
-    pair.finish(Duration::from_secs(60));
-    let stats = *pair.gateway.live.as_ref().unwrap().stats();
+    let mut world = Setup::new(1).faults(Faults { duplicate: 1.0, ..Faults::NONE }).build();
+    world.load(CHANNEL, 1_000);
+    world.finish(Duration::from_secs(60));
+    let stats = *world.gateway.peers[0].live.as_ref().unwrap().stats();
     assert_eq!(stats.rx_messages, 1_000);
     assert!(stats.rx_dropped.replayed > 10, "{stats:?}");
-    assert_eq!(pair.gateway.sink.duplicates, 0, "the core found them, not the sink");
-    assert_eq!(pair.gateway.sink.epochs(CHANNEL.live()), 1, "the second HELLO opened nothing");
+    assert_eq!(world.gateway.peers[0].sink.duplicates, 0, "the core found them, not the sink");
+    assert_eq!(world.gateway.peers[0].sink.epochs(CHANNEL.live()), 1, "the second HELLO opened nothing");
 }
 
 #[test]
 fn twice_late_and_lost() {
     for seed in 0..20 {
         let faults = Faults { duplicate: 0.5, reorder: 0.3, loss: 0.2, ..Faults::NONE };
-        let mut pair = Setup::new(seed).faults(faults).build();
-        pair.load(CHANNEL, 300);
-        pair.finish(Duration::from_secs(600));
-        assert_eq!(pair.gateway.sink.duplicates, 0);
+        let mut world = Setup::new(seed).faults(faults).build();
+        world.load(CHANNEL, 300);
+        world.finish(Duration::from_secs(600));
+        assert_eq!(world.gateway.peers[0].sink.duplicates, 0);
     }
 }

@@ -10,9 +10,9 @@ use whimbrel_tests::CHANNEL;
 #[test]
 fn a_probe_carries_what_the_receiver_waits_for() {
     for seed in [338, 644, 739, 1937, 2040, 2101, 2269] {
-        let mut pair = draw(seed);
-        pair.load(CHANNEL, 150);
-        pair.finish(Duration::from_secs(3_600));
+        let mut world = draw(seed);
+        world.load(CHANNEL, 150);
+        world.finish(Duration::from_secs(3_600));
     }
 }
 

@@ -4,12 +4,12 @@ use firmware_sim::faults::Faults;
 use firmware_sim::link::{below, rng};
 use whimbrel_core::Duration;
 use whimbrel_tests::CHANNEL;
-use whimbrel_tests::{Pair, Preset, Setup};
+use whimbrel_tests::{Preset, Setup, World};
 
 const WORLDS: u64 = 200;
 
 /// The world of a seed.
-pub(crate) fn draw(seed: u64) -> Pair {
+pub(crate) fn draw(seed: u64) -> World {
     let mut rng = rng(seed, 20);
     let mut up_to = |most: u64| below(&mut rng, most + 1);
     let device = Preset::ALL[up_to(2) as usize];
@@ -25,7 +25,8 @@ pub(crate) fn draw(seed: u64) -> Pair {
         ..Faults::NONE
     };
     let store_delay = Duration::from_millis(up_to(100));
-    Setup { device, gateway, faults, store_delay, sizes: (0, longest), ..Setup::new(seed) }.build()
+    let setup = Setup { store_delay, links: vec![faults], ..Setup::new(seed) };
+    setup.presets(device, gateway).sizes(0, longest).build()
 }
 
 /// How many worlds to try: WHIMBREL_WORLDS=n asks for more, or fewer.
@@ -36,19 +37,19 @@ pub(crate) fn worlds() -> u64 {
 #[test]
 fn every_world_ends_with_everything_stored() {
     for seed in 0..worlds() {
-        let mut pair = draw(seed);
-        pair.load(CHANNEL, 150);
-        pair.finish(Duration::from_secs(3_600));
+        let mut world = draw(seed);
+        world.load(CHANNEL, 150);
+        world.finish(Duration::from_secs(3_600));
     }
 }
 
 #[test]
 fn the_same_seed_is_the_same_world() {
     let run = |seed| {
-        let mut pair = draw(seed);
-        pair.load(CHANNEL, 100);
-        pair.finish(Duration::from_secs(3_600));
-        (pair.trace, pair.now)
+        let mut world = draw(seed);
+        world.load(CHANNEL, 100);
+        world.finish(Duration::from_secs(3_600));
+        (world.trace.hash(), world.now)
     };
     for seed in 0..10 {
         assert_eq!(run(seed), run(seed));

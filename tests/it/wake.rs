@@ -8,15 +8,15 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
 fn wake_ends_the_backoff() {
-    let mut pair = Setup::new(2).build();
-    pair.load(CHANNEL, 500);
-    assert!(pair.run_until(HOUR, |pair| pair.oracle.stored_count() >= 100));
-    pair.set_faults(Faults::BLACKOUT);
-    pair.run_for(HOUR);
-    pair.set_faults(Faults::NONE);
-    let (before, now) = (pair.oracle.stored_count(), pair.device_now());
-    pair.device.wake(now);
+    let mut world = Setup::new(2).build();
+    world.load(CHANNEL, 500);
+    assert!(world.run_until(HOUR, |world| world.devices[0].oracle.stored_count() >= 100));
+    world.set_faults(Faults::BLACKOUT);
+    world.run_for(HOUR);
+    world.set_faults(Faults::NONE);
+    let (before, now) = (world.devices[0].oracle.stored_count(), world.device_now());
+    world.devices[0].session.wake(now);
     let soon = Duration::from_millis(100);
-    assert!(pair.run_until(soon, |pair| pair.oracle.stored_count() > before), "{}", pair.place());
-    pair.finish(Duration::from_secs(60));
+    assert!(world.run_until(soon, |world| world.devices[0].oracle.stored_count() > before), "{}", world.place());
+    world.finish(Duration::from_secs(60));
 }

@@ -26,7 +26,25 @@ impl Preset {
         }
     }
 
-    /// The longest message that such a memory receives, in bytes: a slot of its reorder buffer.
+    /// How many streams such a memory sends and receives.
+    pub const fn streams(self) -> (usize, usize) {
+        match self {
+            Self::Small => (2, 1),
+            Self::Medium => (4, 4),
+            Self::Large => (8, 8),
+        }
+    }
+
+    /// The longest message that such a memory receives in fragments, in bytes; 0 for none.
+    pub const fn assembled(self) -> usize {
+        match self {
+            Self::Small => 0,
+            Self::Medium => 512,
+            Self::Large => 2_048,
+        }
+    }
+
+    /// The longest message that such a memory receives whole, in bytes: a slot of its reorder buffer.
     pub const fn longest(self) -> usize {
         match self {
             Self::Small => 64,

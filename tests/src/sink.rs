@@ -1,4 +1,4 @@
-//! A model of the gateway's storage. It survives the gateway.
+//! A model of the gateway's storage for one device. It survives the gateway.
 
 use std::collections::BTreeMap;
 use whimbrel_core::{OfferedStream, SeqNo, StreamAdmission, StreamEpoch, StreamId};

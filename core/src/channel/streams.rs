@@ -1,6 +1,9 @@
 //! What is known of each stream, at either end.
 
-use crate::{ChannelConfig, Delivery, SchemaId, SeqNo, StreamEpoch, StreamId, journal::NONE};
+use crate::journal::NONE;
+use crate::{
+    ChannelConfig, Delivery, Instant, OfferedStream, Priority, Redundancy, SchemaId, SeqNo, StreamEpoch, StreamId,
+};
 
 /// A stream that this end sends.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +25,26 @@ pub(crate) struct SendStream {
     /// Messages kept, in order of their numbers: a list through the outbox.
     pub(crate) head: u16,
     pub(crate) tail: u16,
-    /// The first message of that list that was never sent.
+    /// The first entry of that list that was never sent.
     pub(crate) unsent: u16,
+    pub(crate) priority: Priority,
+    pub(crate) redundancy: Redundancy,
+    /// Entries never sent, by priority.
+    unsent_len: [u16; Priority::COUNT],
+    /// Gaps in the list.
+    pub(crate) gaps: u16,
+    /// Something changed that may move the point up to which the receiver need not wait.
+    pub(crate) forward_check: bool,
+    /// The point that FORWARD named last.
+    pub(crate) forward_sent: SeqNo,
+    /// The point that FORWARDED confirmed.
+    pub(crate) forwarded: SeqNo,
+    /// What the receiver lacked up to there, in this session.
+    pub(crate) lacked: u64,
+    /// Everything below is stored by the peer.
+    pub(crate) committed: SeqNo,
+    /// Messages given up since the application was told.
+    pub(crate) dropped: u16,
 }
 
 impl SendStream {
@@ -43,6 +64,16 @@ impl SendStream {
         head: NONE,
         tail: NONE,
         unsent: NONE,
+        priority: Priority::Normal,
+        redundancy: Redundancy::None,
+        unsent_len: [0; Priority::COUNT],
+        gaps: 0,
+        forward_check: false,
+        forward_sent: SeqNo::ZERO,
+        forwarded: SeqNo::ZERO,
+        lacked: 0,
+        committed: SeqNo::ZERO,
+        dropped: 0,
     };
 
     pub(crate) fn new(channel: &ChannelConfig) -> Self {
@@ -51,8 +82,33 @@ impl SendStream {
             delivery: channel.delivery,
             durable: channel.durable,
             schema: channel.schema,
+            priority: channel.priority,
+            redundancy: channel.redundancy,
             ..Self::EMPTY
         }
+    }
+
+    /// Counts entries that were never sent.
+    pub(crate) fn count_unsent(&mut self, priority: Priority, change: i16) {
+        if let Some(count) = self.unsent_len.get_mut(priority as usize) {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+
+    /// How urgent the most urgent unsent message is. It lifts those before it: a channel's messages
+    /// leave in the order of their numbers.
+    pub(crate) fn rank(&self) -> Priority {
+        const LEVELS: [Priority; Priority::COUNT] =
+            [Priority::Background, Priority::Normal, Priority::High, Priority::Urgent];
+        let highest = LEVELS.into_iter().zip(self.unsent_len).rev().find(|(_, count)| *count > 0);
+        highest.map_or(Priority::Background, |(level, _)| level)
+    }
+
+    /// A new session begins at `next`.
+    pub(crate) fn forget_session(&mut self, next: SeqNo) {
+        (self.forward_sent, self.forwarded, self.lacked) = (next, next, 0);
+        self.committed = self.committed.max(next);
+        self.forward_check = true;
     }
 }
 
@@ -74,6 +130,20 @@ pub(crate) struct ReceiveStream {
     pub(crate) commit_due: bool,
     /// CREDIT has something to say.
     pub(crate) credit_due: bool,
+    /// The message after the last one handed on: all that can be stored lies below.
+    pub(crate) handed: SeqNo,
+    /// The message after the largest one that arrived.
+    pub(crate) highest: SeqNo,
+    /// The sender gave up everything below that has not arrived.
+    pub(crate) forward: SeqNo,
+    /// Messages skipped, never having arrived.
+    pub(crate) lacked: u64,
+    /// FORWARDED has something to say.
+    pub(crate) forwarded_due: bool,
+    /// Everything missing below was asked for.
+    pub(crate) asked: SeqNo,
+    /// When to ask for what is missing beyond that.
+    pub(crate) ask_at: Option<Instant>,
 }
 
 impl ReceiveStream {
@@ -91,18 +161,48 @@ impl ReceiveStream {
         credit: SeqNo::ZERO,
         commit_due: false,
         credit_due: false,
+        handed: SeqNo::ZERO,
+        highest: SeqNo::ZERO,
+        forward: SeqNo::ZERO,
+        lacked: 0,
+        forwarded_due: false,
+        asked: SeqNo::ZERO,
+        ask_at: None,
     };
+
+    /// A stream as the handshake names it, taken up at `next`.
+    pub(crate) fn begin(offered: &OfferedStream, epoch: StreamEpoch, next: SeqNo) -> Self {
+        Self {
+            id: offered.id,
+            delivery: offered.delivery,
+            durable: offered.durable,
+            schema: offered.schema,
+            epoch,
+            next,
+            committed: next,
+            handed: next,
+            highest: next,
+            forward: next,
+            asked: next,
+            ..Self::EMPTY
+        }
+    }
+
+    /// Whether FORWARDED is to be said, and what it says is true.
+    pub(crate) fn answers_forward(&self) -> bool {
+        self.forwarded_due && self.next >= self.forward
+    }
 
     /// The credit to grant now: tied to consumption, on a durable stream to storage, and never
     /// beyond what the reorder index can tell apart.
     pub(crate) fn credit_now(&self, receive_window: u16, reorder_window: usize) -> SeqNo {
         let consumed = if self.durable { self.committed } else { self.next };
         let by_consumption = consumed.saturating_add(u64::from(receive_window));
-        // An ordered stream needs a place in the index for whatever comes early.
+        // Whatever comes early needs a place in the index.
         let by_index = self.next.saturating_add((reorder_window as u64).max(1));
         match self.delivery {
-            Delivery::BestEffort => SeqNo::new(u64::MAX),
-            Delivery::Ordered => by_consumption.min(by_index).max(self.credit),
+            Delivery::BestEffort | Delivery::Latest => SeqNo::new(u64::MAX),
+            Delivery::Reliable | Delivery::Ordered => by_consumption.min(by_index).max(self.credit),
         }
     }
 }

@@ -42,18 +42,18 @@ impl LossRate {
     pub(crate) fn fraction(self) -> u16 {
         self.average
     }
-
-    /// The estimate, 0 to 1000.
-    #[allow(dead_code)] // for redundancy that adapts
-    pub(crate) fn per_mille(self) -> u16 {
-        ((u32::from(self.average) * 1_000) >> 16) as u16
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    impl LossRate {
+        fn per_mille(self) -> u16 {
+            ((u32::from(self.average) * 1_000) >> 16) as u16
+        }
+    }
 
     #[test]
     fn a_bad_path_is_known_soon_and_a_good_one_again() {

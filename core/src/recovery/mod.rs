@@ -7,6 +7,7 @@ pub(crate) mod loss_rate;
 pub(crate) mod pacing;
 pub(crate) mod pto;
 pub(crate) mod received;
+pub(crate) mod redundancy;
 #[cfg(any(test, feature = "reno"))]
 pub(crate) mod reno;
 pub(crate) mod reordering;

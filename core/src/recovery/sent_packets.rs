@@ -21,6 +21,8 @@ pub(crate) struct Control {
     pub(crate) commit: bool,
     pub(crate) credit: bool,
     pub(crate) ping: bool,
+    pub(crate) forward: bool,
+    pub(crate) forwarded: bool,
 }
 
 /// [`Control`] in one byte.
@@ -29,11 +31,18 @@ struct Flags(u8);
 
 impl Flags {
     const fn new(control: Control) -> Self {
-        Self(control.commit as u8 | (control.credit as u8) << 1 | (control.ping as u8) << 2)
+        Self(
+            control.commit as u8
+                | (control.credit as u8) << 1
+                | (control.ping as u8) << 2
+                | (control.forward as u8) << 3
+                | (control.forwarded as u8) << 4,
+        )
     }
 
-    const fn control(self) -> Control {
-        Control { commit: self.0 & 1 != 0, credit: self.0 & 2 != 0, ping: self.0 & 4 != 0 }
+    fn control(self) -> Control {
+        let has = |bit| self.0 & bit != 0;
+        Control { commit: has(1), credit: has(2), ping: has(4), forward: has(8), forwarded: has(16) }
     }
 }
 
@@ -70,6 +79,8 @@ pub(crate) struct SentPacket {
     /// Set when the packet is pushed.
     carried_start: u16,
     pub(crate) carried_len: u8,
+    /// Best-effort messages in it: what becomes of the packet becomes of them.
+    pub(crate) best_effort: u8,
     pub(crate) fate: Fate,
     control: Flags,
 }
@@ -85,6 +96,7 @@ impl SentPacket {
         bytes: 0,
         carried_start: 0,
         carried_len: 0,
+        best_effort: 0,
         fate: Fate::Acked,
         control: Flags(0),
     };
@@ -104,6 +116,7 @@ impl SentPacket {
             bytes,
             carried_start: 0,
             carried_len,
+            best_effort: 0,
             fate: Fate::InFlight,
             control: Flags::new(control),
         }
@@ -240,6 +253,9 @@ impl SentPackets<'_> {
 }
 
 #[cfg(test)]
+mod model_tests;
+
+#[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;
@@ -258,7 +274,7 @@ mod tests {
         ) {
             let number = PacketNumber::new(pn);
             let named = named.map(PacketNumber::new).filter(|named| Low::of(*named) != NOTHING);
-            let control = Control { commit, credit, ping };
+            let control = Control { commit, credit, ping, forward: commit, forwarded: !credit };
             let packet = SentPacket::new(number, Instant::ZERO, 1200, 3, named, control);
             prop_assert_eq!(packet.pn(PacketNumber::new(pn + ahead)), number);
             let largest = named.map(|named| PacketNumber::new(named.value() + ahead));

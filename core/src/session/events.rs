@@ -2,7 +2,8 @@
 
 use super::MessageId;
 use super::state::{Engine, Phase, State};
-use crate::{ChannelId, CloseReason, Event, SendError, SeqNo, StreamId};
+use crate::channel::outbox::{NEVER, Terms};
+use crate::{ChannelId, CloseReason, Event, Ledger, SendError, SendOptions, SeqNo, StreamId};
 
 impl State {
     pub(super) fn close(&mut self, reason: CloseReason) {
@@ -19,22 +20,44 @@ impl State {
 }
 
 impl Engine<'_> {
-    pub(super) fn send(&mut self, channel: ChannelId, payload: &[u8]) -> Result<MessageId, SendError> {
+    pub(super) fn send(
+        &mut self,
+        channel: ChannelId,
+        options: SendOptions,
+        payload: &[u8],
+    ) -> Result<MessageId, SendError> {
         if self.st.phase == Phase::Closed {
             return Err(SendError::Closed);
         }
-        let max = self.st.max_message();
+        let id = channel.live();
+        let (now, whole) = (self.st.now, self.st.whole_len(options.lifetime.is_some()));
+        let (longest, fragment) = (self.st.max_message(), self.st.fragment_len());
+        let longest_whole = whole.min(usize::from(self.st.peer.max_message));
+        let mut outbox = self.outbox();
+        let known = outbox.streams.iter().enumerate().find(|(_, stream)| stream.id == id);
+        let (at, stream) = known.map(|(at, stream)| (at as u8, *stream)).ok_or(SendError::UnknownChannel)?;
+        let max = if stream.delivery.is_reliable() { longest } else { longest_whole };
         if payload.len() > max {
             return Err(SendError::TooLong { max });
         }
-        let id = channel.live();
-        let mut outbox = self.outbox();
-        let stream = outbox.streams.iter().position(|stream| stream.id == id).ok_or(SendError::UnknownChannel)?;
-        let seq = outbox.push(stream as u8, payload);
+        let expires = match options.lifetime {
+            None => NEVER,
+            Some(lifetime) if (1..=u64::from(u32::MAX)).contains(&lifetime.as_millis()) => now + lifetime,
+            Some(_) => return Err(SendError::Lifetime),
+        };
+        let terms = Terms { expires, priority: options.priority.unwrap_or(stream.priority), whole, fragment };
+        outbox.expire(now);
+        let seq = outbox.push(at, &terms, payload);
         if seq == Err(SendError::Full) {
             self.st.was_full = true;
         }
         Ok(MessageId { stream: id, seq: seq? })
+    }
+
+    /// The sender's ledger.
+    pub(super) fn ledger(&self) -> Ledger {
+        let outbox = &self.st.outbox;
+        Ledger { in_flight: u32::from(outbox.pending) + u32::from(self.st.recovery.best_effort), ..outbox.ledger }
     }
 
     /// Something left the outbox.
@@ -45,13 +68,13 @@ impl Engine<'_> {
     }
 
     pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
-        if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id)
-            && stream.durable
-            && next > stream.committed
-        {
+        if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id && stream.durable) {
             // What was not handed on cannot be stored.
-            stream.committed = next.min(stream.next);
-            stream.commit_due = true;
+            let committed = if next >= stream.handed { stream.next } else { next };
+            if committed > stream.committed {
+                stream.committed = committed;
+                stream.commit_due = true;
+            }
         }
         self.grant_credit();
     }
@@ -84,6 +107,10 @@ impl Engine<'_> {
                 && let Some(epoch) = stream.epoch
             {
                 return Some(Event::StreamOpened { stream: stream.id, epoch });
+            }
+            let count = core::mem::take(&mut place.dropped);
+            if count > 0 {
+                return Some(Event::Dropped { stream: stream.id, count });
             }
             if next > stream.reported && stream.epoch.is_some() {
                 place.reported = next;

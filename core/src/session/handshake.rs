@@ -1,6 +1,8 @@
 //! Opening a session: HELLO and its retries at the device, ACCEPT at the gateway, RESET and REFUSE.
 
 use super::state::{Engine, Phase, Recovery, State};
+use crate::channel::assembly::AssemblyState;
+use crate::channel::outbox::Takes;
 use crate::channel::reorder::ReorderState;
 use crate::channel::streams::ReceiveStream;
 use crate::recovery::pto;
@@ -105,8 +107,9 @@ impl Engine<'_> {
             durable: stream.durable,
             schema: stream.schema,
             epoch: stream.epoch,
-            // Without a journal, what was sent is in doubt and not sent again.
-            base: if stream.durable {
+            // Without a journal, what was sent is in doubt and not sent again; but a latest value is said
+            // until it is known to have arrived.
+            base: if stream.durable || stream.delivery == Delivery::Latest {
                 outbox.floor(stream)
             } else {
                 outbox.message(stream.unsent).map_or(stream.next, |message| message.seq)
@@ -179,7 +182,10 @@ impl Engine<'_> {
         self.st.keys = PlainKeys { device: accept.echo(), gateway: accept.nonce() };
         self.st.remote_cid = accept.cid();
         self.st.peer = accept.limits();
+        let in_doubt = u32::from(self.st.recovery.best_effort);
+        self.st.outbox.ledger.in_doubt = self.st.outbox.ledger.in_doubt.wrapping_add(in_doubt);
         self.st.recovery = Recovery::new(&self.st.config);
+        self.st.outbox.peer_slot = accept.limits().max_slot;
         if let Some(sent) = sent {
             self.st.note_handshake_time(sent);
         }
@@ -188,19 +194,13 @@ impl Engine<'_> {
             self.resume(accepted);
         }
         self.st.reorder = ReorderState::new(self.mem.slots, self.mem.index);
+        self.st.assembly = AssemblyState::EMPTY;
         self.st.receive_len = 0;
         for (place, offered) in self.mem.receive.iter_mut().zip(accept.offered()) {
             let Some(epoch) = offered.epoch else { continue };
             *place = ReceiveStream {
-                id: offered.id,
-                delivery: offered.delivery,
-                durable: offered.durable,
-                schema: offered.schema,
-                epoch,
-                next: offered.base,
-                committed: offered.base,
-                credit_due: offered.delivery != Delivery::BestEffort,
-                ..ReceiveStream::EMPTY
+                credit_due: offered.delivery.is_reliable(),
+                ..ReceiveStream::begin(&offered, epoch, offered.base)
             };
             self.st.receive_len += 1;
         }
@@ -226,25 +226,28 @@ impl Engine<'_> {
         let outbox = self.outbox();
         accept.streams().any(|accepted| {
             let stream = outbox.streams.iter().find(|stream| stream.id == accepted.id);
-            stream.is_some_and(|stream| stream.delivery == Delivery::Ordered && accepted.next < outbox.floor(stream))
+            stream.is_some_and(|stream| stream.delivery.is_reliable() && accepted.next < outbox.floor(stream))
         })
     }
 
     /// A stream goes on where the gateway's storage ends.
     fn resume(&mut self, accepted: AcceptedStream) {
         let Some(at) = self.mem.send.iter().position(|stream| stream.id == accepted.id) else { return };
-        let below = self.outbox().restart(at as u8, accepted.next);
+        let takes = Takes {
+            message: usize::from(self.st.peer.max_message),
+            whole: self.st.whole_len(false),
+            whole_expiring: self.st.whole_len(true),
+            fragment: if self.st.has_fragments() { self.st.fragment_len() } else { 0 },
+        };
+        self.outbox().restart(at as u8, accepted.next, &takes);
         let Some(stream) = self.mem.send.get_mut(at) else { return };
         if stream.epoch != Some(accepted.epoch) {
             stream.epoch = Some(accepted.epoch);
             stream.opened = true;
         }
-        // Best effort knows no credit, whatever the peer wrote.
-        let unlimited = stream.delivery == Delivery::BestEffort;
+        // Best effort and latest know no credit, whatever the peer wrote.
+        let unlimited = !stream.delivery.is_reliable();
         stream.credit = if unlimited { SeqNo::new(u64::MAX) } else { accepted.credit };
-        if !stream.durable {
-            self.st.stats.in_doubt = self.st.stats.in_doubt.wrapping_add(below);
-        }
         self.note_room();
     }
 

@@ -22,8 +22,8 @@ pub use transmit::Transmit;
 use crate::memory::Memory;
 use crate::wire::Hello;
 use crate::{
-    ChannelConfig, ChannelId, CloseReason, Config, ConfigError, ConnectionId, Event, Identity, Instant, PathId,
-    SendError, SeqNo, Stats, StreamEpoch, StreamId,
+    ChannelConfig, ChannelId, CloseReason, Config, ConfigError, ConnectionId, Event, Identity, Instant, Ledger, PathId,
+    ReceivedLedger, SendError, SendOptions, SeqNo, Stats, StreamEpoch, StreamId,
 };
 use state::{Engine, Phase, State};
 
@@ -130,17 +130,31 @@ impl<M: Memory> Session<M> {
         self.engine().poll_event()
     }
 
-    /// Accepts a message for sending.
+    /// Accepts a message for sending, on the channel's terms.
     ///
     /// # Errors
     /// See [`SendError`]; nothing was accepted then.
     pub fn send(&mut self, now: Instant, channel: ChannelId, payload: &[u8]) -> Result<MessageId, SendError> {
-        let mut engine = self.engine();
-        engine.st.advance_clock(now);
-        engine.send(channel, payload)
+        self.send_with(now, channel, SendOptions::default(), payload)
     }
 
-    /// Everything of the peer's stream below `next` is stored: tells the peer.
+    /// Accepts a message for sending, on terms of its own.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing was accepted then.
+    pub fn send_with(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        options: SendOptions,
+        payload: &[u8],
+    ) -> Result<MessageId, SendError> {
+        let mut engine = self.engine();
+        engine.st.advance_clock(now);
+        engine.send(channel, options, payload)
+    }
+
+    /// Everything of the peer's stream below `next` that was handed on is stored: tells the peer.
     pub fn commit(&mut self, now: Instant, stream: StreamId, next: SeqNo) {
         let mut engine = self.engine();
         engine.st.advance_clock(now);
@@ -181,17 +195,28 @@ impl<M: Memory> Session<M> {
         &self.state.stats
     }
 
+    /// What became of the messages accepted here, since the session was made.
+    pub fn ledger(&mut self) -> Ledger {
+        self.engine().ledger()
+    }
+
+    /// What became of the messages that arrived here, since the session was made.
+    pub fn received_ledger(&self) -> &ReceivedLedger {
+        &self.state.received_ledger
+    }
+
     /// The epoch of an outgoing channel's live stream; `None` before the first contact.
     pub fn epoch(&mut self, channel: ChannelId) -> Option<StreamEpoch> {
         self.engine().mem.send.iter().find(|stream| stream.id == channel.live())?.epoch
     }
 
-    /// Messages accepted and not let go: not yet acknowledged, on durable streams not committed.
+    /// Messages accepted whose fate is open: not yet acknowledged, on durable streams not committed.
     pub fn queued(&self) -> usize {
-        usize::from(self.state.outbox.used)
+        usize::from(self.state.outbox.pending)
     }
 
-    /// The longest message that can be sent now, in bytes.
+    /// The longest message that can be sent now, in bytes, on a reliable or ordered channel; on others it must
+    /// fit into a datagram too.
     pub fn max_message(&self) -> usize {
         self.state.max_message()
     }

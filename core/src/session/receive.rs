@@ -2,9 +2,11 @@
 
 use super::received::{Arrival, Received};
 use super::state::{Engine, Phase};
+use crate::channel::outbox::FRAGMENTS_MAX;
+use crate::channel::streams::ReceiveStream;
 use crate::recovery::received::Seen;
 use crate::seal::TRAILER;
-use crate::wire::{Accept, Frame, Frames, LongHeader, LongType, Refuse, Reset, ShortHeader, is_intact};
+use crate::wire::{Accept, Data, Frame, Frames, LongHeader, LongType, Nak, Refuse, Reset, ShortHeader, is_intact};
 use crate::{CloseReason, DecodeError, Dropped, PacketNumber, PathId, SeqNo, StreamId};
 
 /// What a packet holds, found by reading it once.
@@ -113,8 +115,9 @@ impl<'a> Engine<'a> {
         let Some(contents) = self.survey(payload) else { return self.refuse(|dropped| &mut dropped.malformed) };
         let arrival = self.note_arrival(pn, path, contents);
         if contents.control {
+            let mut reported = None;
             for frame in Frames::new(payload).flatten() {
-                self.handle_frame(frame);
+                self.handle_frame(frame, &mut reported);
             }
         }
         Received::packet(self, if contents.data { payload } else { &[] }, arrival)
@@ -128,16 +131,7 @@ impl<'a> Engine<'a> {
             contents.eliciting |= frame.is_ack_eliciting();
             match frame {
                 Frame::Data(data) => {
-                    // This version's sessions neither send nor understand the optional fields: part of a
-                    // message must not pass for a message, nor one with a deadline for one without.
-                    let plain = data.sampled.is_none()
-                        && data.lifetime_ms.is_none()
-                        && data.fragment.is_none()
-                        && data.schema.is_none();
-                    let known = self.receive_streams().iter().any(|stream| stream.id == data.stream);
-                    if !plain || !known {
-                        return None;
-                    }
+                    self.check_data(&data)?;
                     contents.data = true;
                 }
                 Frame::Padding | Frame::Ping => {}
@@ -151,11 +145,31 @@ impl<'a> Engine<'a> {
                 }
                 Frame::Nak(nak) => {
                     self.send_stream(nak.stream)?;
+                    contents.control = true;
+                }
+                Frame::Forward { stream, .. } => {
+                    let receives = |known: &&ReceiveStream| known.id == stream && known.delivery.is_reliable();
+                    self.receive_streams().iter().find(receives)?;
+                    contents.control = true;
+                }
+                Frame::Forwarded { stream, .. } => {
+                    self.send_stream(stream).filter(|known| known.delivery.is_reliable())?;
+                    contents.control = true;
                 }
                 Frame::Ack(_) | Frame::Close { .. } => contents.control = true,
             }
         }
         Some(contents)
+    }
+
+    /// Whether a message is of a stream that we know, and says nothing of itself that we do not understand:
+    /// neither part of a message must pass for a message, nor a payload of one schema for one of another.
+    fn check_data(&mut self, data: &Data<'_>) -> Option<()> {
+        let takes_fragments = !self.mem.assembly.is_empty();
+        let stream = self.receive_streams().iter().find(|stream| stream.id == data.stream)?;
+        let fragments = data.fragment.map_or(0, |fragment| usize::from(fragment.count));
+        let fits = fragments == 0 || (takes_fragments && stream.delivery.is_reliable() && fragments <= FRAGMENTS_MAX);
+        (fits && data.sampled.is_none() && data.schema.is_none()).then_some(())
     }
 
     /// The packet is authentic and new.
@@ -177,9 +191,13 @@ impl<'a> Engine<'a> {
         Arrival { pn, in_order, eliciting: contents.eliciting }
     }
 
-    fn handle_frame(&mut self, frame: Frame<'_>) {
+    /// `reported`: the largest packet that an ACK of this packet named.
+    fn handle_frame(&mut self, frame: Frame<'_>, reported: &mut Option<PacketNumber>) {
         match frame {
-            Frame::Ack(ack) => self.on_ack(&ack),
+            Frame::Ack(ack) => {
+                *reported = Some(ack.largest);
+                self.on_ack(&ack);
+            }
             Frame::Credit { stream, limit } => {
                 if let Some(stream) = self.send_stream(stream)
                     && limit > stream.credit
@@ -190,13 +208,44 @@ impl<'a> Engine<'a> {
             }
             Frame::Commit(commit) => self.on_commit(commit.stream, commit.next),
             Frame::Close { reason } => self.on_close(reason),
-            // A NAK is a hint; acknowledgements already tell what was lost.
-            Frame::Nak(_) | Frame::Padding | Frame::Ping | Frame::Data(_) => {}
+            Frame::Nak(nak) => {
+                if let Some(largest) = *reported {
+                    self.on_nak(&nak, largest);
+                }
+            }
+            Frame::Forward { stream, next } => self.on_forward(stream, next),
+            Frame::Forwarded { stream, next, lacked } => {
+                if let Some(at) = self.outbox().streams.iter().position(|known| known.id == stream) {
+                    self.outbox().on_forwarded(at as u8, next, lacked);
+                    self.note_room();
+                }
+            }
+            Frame::Padding | Frame::Ping | Frame::Data(_) => {}
         }
     }
 
     fn send_stream(&mut self, id: StreamId) -> Option<&mut crate::channel::streams::SendStream> {
         self.outbox().streams.iter_mut().find(|stream| stream.id == id)
+    }
+
+    fn on_nak(&mut self, nak: &Nak<'_>, largest: PacketNumber) {
+        self.st.stats.rx_naks = self.st.stats.rx_naks.wrapping_add(1);
+        let mut outbox = self.outbox();
+        let Some(at) = outbox.streams.iter().position(|known| known.id == nak.stream) else { return };
+        for seq16 in nak.missing() {
+            outbox.on_nak(at as u8, seq16, largest);
+        }
+    }
+
+    /// What the sender gave up is skipped when the packet has been taken apart, and FORWARDED says so.
+    fn on_forward(&mut self, id: StreamId, next: SeqNo) {
+        let mut reorder = self.reorder();
+        let Some(at) = reorder.streams.iter().position(|stream| stream.id == id) else { return };
+        if let Some(stream) = reorder.streams.get_mut(at) {
+            stream.forward = stream.forward.max(next);
+            stream.forwarded_due = true;
+        }
+        reorder.wake(at);
     }
 
     fn on_commit(&mut self, id: StreamId, next: SeqNo) {
@@ -205,9 +254,9 @@ impl<'a> Engine<'a> {
         let Some(at) = known else {
             return self.drop_for(|dropped| &mut dropped.malformed);
         };
-        let before = outbox.state.used;
+        let before = outbox.state.pending;
         outbox.on_committed(at as u8, next);
-        if outbox.state.used < before {
+        if outbox.state.pending < before {
             // What was owed came. An answer to PING alone is no reason to ask as often as before.
             self.st.patience.tries = 0;
         }

@@ -1,9 +1,10 @@
-//! What is deliverable now: lent out of the datagram, or out of the reorder buffer.
+//! What is deliverable now: lent out of the datagram, out of the reorder buffer, or out of the assembly.
 
 use super::state::Engine;
-use crate::channel::reorder::Placed;
+use crate::channel::outbox::NEVER;
+use crate::channel::reorder::{Placed, Waiting};
 use crate::wire::{Data, Frame, Frames};
-use crate::{ChannelId, Delivery, PacketNumber, SchemaId, SeqNo, StreamEpoch, StreamId};
+use crate::{ChannelId, Delivery, Duration, Instant, PacketNumber, SchemaId, SeqNo, StreamEpoch, StreamId};
 
 /// A message, borrowed until the next one is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub(super) struct Arrival {
 
 /// Where a deliverable message lies.
 enum Found<'a> {
-    Slot(u16),
+    Waiting(Waiting),
     Packet(&'a [u8]),
 }
 
@@ -51,8 +52,8 @@ pub struct Received<'a> {
     frames: Frames<'a>,
     arrival: Option<Arrival>,
     all_placed: bool,
-    /// The slot of the message that the caller holds.
-    held: Option<u16>,
+    /// Where the message lies that the caller holds.
+    held: Option<Waiting>,
 }
 
 impl<'a> Received<'a> {
@@ -73,18 +74,18 @@ impl<'a> Received<'a> {
     #[allow(clippy::should_implement_trait)] // it lends: the message lives until the next call
     pub fn next(&mut self) -> Option<Message<'_>> {
         self.let_go();
-        let (stream, seq, found) = self.find()?;
-        let stats = &mut self.engine.st.stats;
-        stats.rx_messages = stats.rx_messages.wrapping_add(1);
-        let about = *self.engine.mem.receive.get(stream)?;
+        let (at, seq, found) = self.find()?;
+        let stream = self.engine.mem.receive.get_mut(at)?;
+        stream.handed = stream.handed.max(seq.next());
+        let about = *stream;
+        let st = &mut *self.engine.st;
+        st.stats.rx_messages = st.stats.rx_messages.wrapping_add(1);
+        st.received_ledger.delivered = st.received_ledger.delivered.wrapping_add(1);
         let payload = match found {
             Found::Packet(payload) => payload,
-            Found::Slot(slot) => {
-                self.held = Some(slot);
-                let len = usize::from(self.engine.st.slot_len);
-                let at = usize::from(slot) * len;
-                let used = self.engine.reorder().payload(slot).len();
-                self.engine.mem.slot_bytes.get(at..at + used)?
+            Found::Waiting(waiting) => {
+                self.held = Some(waiting);
+                self.lend(waiting)?
             }
         };
         Some(Message {
@@ -97,9 +98,31 @@ impl<'a> Received<'a> {
         })
     }
 
+    /// The bytes of a message that waited.
+    fn lend(&mut self, waiting: Waiting) -> Option<&[u8]> {
+        match waiting {
+            Waiting::Slot(slot) => {
+                let at = usize::from(slot) * usize::from(self.engine.st.slot_len);
+                let len = self.engine.reorder().payload(slot).len();
+                self.engine.mem.slot_bytes.get(at..at + len)
+            }
+            Waiting::Assembled => {
+                let len = self.engine.reorder().assembly.payload().len();
+                self.engine.mem.assembly.get(..len)
+            }
+        }
+    }
+
     fn let_go(&mut self) {
-        if let Some(slot) = self.held.take() {
-            self.engine.reorder().free(slot);
+        if let Some(waiting) = self.held.take() {
+            self.free(waiting);
+        }
+    }
+
+    fn free(&mut self, waiting: Waiting) {
+        match waiting {
+            Waiting::Slot(slot) => self.engine.reorder().free(slot),
+            Waiting::Assembled => self.engine.reorder().assembly.free(),
         }
     }
 
@@ -108,10 +131,15 @@ impl<'a> Received<'a> {
             let deliverable = self.engine.st.reorder.deliverable;
             if deliverable != 0 {
                 let stream = deliverable.trailing_zeros() as usize;
-                let mut reorder = self.engine.reorder();
-                let seq = reorder.streams.get(stream)?.next;
-                if let Some(slot) = reorder.advance(stream) {
-                    return Some((stream, seq, Found::Slot(slot)));
+                if let Some((seq, waiting)) = self.engine.next_waiting(stream) {
+                    if self.is_in_time(waiting) {
+                        return Some((stream, seq, Found::Waiting(waiting)));
+                    }
+                    self.free(waiting);
+                    let ledger = &mut self.engine.st.received_ledger;
+                    ledger.expired = ledger.expired.wrapping_add(1);
+                } else {
+                    self.engine.st.reorder.deliverable &= !(1 << stream);
                 }
                 continue;
             }
@@ -119,6 +147,15 @@ impl<'a> Received<'a> {
             if let Some((stream, seq)) = self.place(&data, true) {
                 return Some((stream, seq, Found::Packet(data.payload)));
             }
+        }
+    }
+
+    fn is_in_time(&mut self, waiting: Waiting) -> bool {
+        let now = self.engine.st.now;
+        let reorder = self.engine.reorder();
+        now < match waiting {
+            Waiting::Slot(slot) => reorder.expires(slot),
+            Waiting::Assembled => reorder.assembly.state.expires,
         }
     }
 
@@ -131,23 +168,82 @@ impl<'a> Received<'a> {
 
     /// Puts a message where it belongs. Returns it when it can be handed on at once and `take` asks so.
     fn place(&mut self, data: &Data<'_>, take: bool) -> Option<(usize, SeqNo)> {
+        let (now, tolerance) = (self.engine.st.now, self.engine.st.reorder_tolerance());
+        let expires = data.lifetime_ms.map_or(NEVER, |ms| now + Duration::from_millis(u64::from(ms)));
         let mut reorder = self.engine.reorder();
         let at = reorder.streams.iter().position(|stream| stream.id == data.stream)?;
         let stream = reorder.streams.get_mut(at)?;
-        let seq = SeqNo::expand(data.seq16, stream.next);
-        if stream.delivery == Delivery::BestEffort {
-            if take {
+        let (delivery, seq) = (stream.delivery, SeqNo::expand(data.seq16, stream.next));
+        match delivery {
+            Delivery::BestEffort => {
                 stream.next = stream.next.max(seq.next());
-                return Some((at, seq));
+                if !take {
+                    let ledger = &mut self.engine.st.received_ledger;
+                    ledger.untaken = ledger.untaken.wrapping_add(1);
+                }
+                return take.then_some((at, seq));
+            }
+            Delivery::Latest => return self.place_latest(at, seq, data.payload, expires, take),
+            Delivery::Reliable | Delivery::Ordered => {}
+        }
+        let in_turn = seq == stream.next;
+        reorder.note_early(at, seq, now, tolerance);
+        let placed = match data.fragment {
+            Some(fragment) => reorder.insert_fragment(at, seq, (fragment.index, fragment.count), data.payload, expires),
+            // `find` has emptied the slots that were deliverable, so none holds this one.
+            None if take && (in_turn || delivery == Delivery::Reliable) => match reorder.hand_on(at, seq) {
+                Ok(()) => return Some((at, seq)),
+                Err(placed) => placed,
+            },
+            None => reorder.insert(at, seq, data.payload, expires),
+        };
+        self.note_placed(placed);
+        None
+    }
+
+    fn place_latest(
+        &mut self,
+        at: usize,
+        seq: SeqNo,
+        payload: &[u8],
+        expires: Instant,
+        take: bool,
+    ) -> Option<(usize, SeqNo)> {
+        let mut reorder = self.engine.reorder();
+        let stream = reorder.streams.get_mut(at)?;
+        if seq < stream.next {
+            // The newest one once more, or one that came after a newer.
+            if seq.next() == stream.next {
+                self.note_placed(Placed::Duplicate);
+            } else {
+                self.note_superseded();
             }
             return None;
         }
-        if take && seq == stream.next {
-            // `find` has emptied the slots that were deliverable, so none holds this one.
-            reorder.advance(at);
-            return Some((at, seq));
+        let (placed, replaced) = if take {
+            stream.next = seq.next();
+            let older = reorder.take_latest(at);
+            if let Some(slot) = older {
+                reorder.free(slot);
+            }
+            (Placed::Stored, older.is_some())
+        } else {
+            reorder.insert_latest(at, seq, payload, expires)
+        };
+        self.note_placed(placed);
+        if replaced {
+            self.note_superseded();
         }
-        match reorder.insert(at, seq, data.payload) {
+        take.then_some((at, seq))
+    }
+
+    fn note_superseded(&mut self) {
+        let ledger = &mut self.engine.st.received_ledger;
+        ledger.superseded = ledger.superseded.wrapping_add(1);
+    }
+
+    fn note_placed(&mut self, placed: Placed) {
+        match placed {
             Placed::Stored => {}
             Placed::Duplicate => {
                 let stats = &mut self.engine.st.stats;
@@ -155,7 +251,6 @@ impl<'a> Received<'a> {
             }
             Placed::NoRoom => self.all_placed = false,
         }
-        None
     }
 
     /// Everything that the datagram held was offered or kept: acknowledge it, and grant credit.
@@ -164,6 +259,7 @@ impl<'a> Received<'a> {
         while let Some(data) = self.next_data() {
             self.place(&data, false);
         }
+        self.engine.skip_given_up();
         self.engine.grant_credit();
         let Some(arrival) = self.arrival else { return };
         let st = &mut *self.engine.st;
@@ -195,6 +291,40 @@ impl Drop for Received<'_> {
 }
 
 impl Engine<'_> {
+    /// The stream's next message that waits. What it skips on the way goes into the ledger.
+    fn next_waiting(&mut self, stream: usize) -> Option<(SeqNo, Waiting)> {
+        let lacked = |engine: &Self| engine.mem.receive.get(stream).map_or(0, |stream| stream.lacked);
+        let before = lacked(self);
+        let waiting = self.reorder().next_waiting(stream);
+        let skipped = lacked(self).saturating_sub(before);
+        let ledger = &mut self.st.received_ledger;
+        ledger.skipped = ledger.skipped.wrapping_add(skipped as u32);
+        waiting
+    }
+
+    /// FORWARD is obeyed as far as nothing waits that must be handed on before.
+    fn skip_given_up(&mut self) {
+        for at in 0..usize::from(self.st.receive_len) {
+            let Some(stream) = self.mem.receive.get(at).copied() else { return };
+            if stream.forward > stream.next {
+                self.reorder().skip_given_up(at);
+                let lacked = self.mem.receive.get(at).map_or(0, |now| now.lacked.saturating_sub(stream.lacked));
+                let ledger = &mut self.st.received_ledger;
+                ledger.skipped = ledger.skipped.wrapping_add(lacked as u32);
+            }
+            self.note_skipped(at);
+        }
+    }
+
+    /// All that could be stored is: what was skipped after it counts as stored too.
+    fn note_skipped(&mut self, at: usize) {
+        let Some(stream) = self.mem.receive.get_mut(at) else { return };
+        if stream.durable && stream.committed >= stream.handed && stream.next > stream.committed {
+            stream.committed = stream.next;
+            stream.commit_due = true;
+        }
+    }
+
     /// Says more credit when the peer has used half of what it had; an eighth where packets get
     /// lost, for there the rest must last until a message that is missing comes.
     pub(super) fn grant_credit(&mut self) {

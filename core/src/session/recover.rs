@@ -1,12 +1,13 @@
 //! Acknowledgements and losses: from packets to the messages that they carried.
 
 use super::state::{Engine, State};
+use crate::journal::NONE;
 use crate::recovery::congestion::is_persistent;
 use crate::recovery::received::WINDOW;
 use crate::recovery::sent_packets::{Control, Fate, SentPacket};
 use crate::recovery::{loss, pto};
 use crate::wire::Ack;
-use crate::{Delivery, Duration, Instant, PacketNumber};
+use crate::{Duration, Instant, PacketNumber, SeqNo};
 
 impl State {
     pub(super) fn pto_period(&self) -> Duration {
@@ -128,6 +129,14 @@ impl Engine<'_> {
             let waited = self.st.now.saturating_since(packet.time);
             recovery.thresholds.on_spurious(distance, waited, &recovery.rtt);
         }
+        let best_effort = u32::from(packet.best_effort);
+        let ledger = &mut self.st.outbox.ledger;
+        ledger.delivered = ledger.delivered.wrapping_add(best_effort);
+        if packet.fate == Fate::InFlight {
+            recovery.best_effort = recovery.best_effort.saturating_sub(u16::from(packet.best_effort));
+        } else {
+            ledger.lost = ledger.lost.wrapping_sub(best_effort);
+        }
         let named = packet.acknowledged(recovery.received.largest());
         recovery.ack.on_known(packet.pn(recovery.next_pn), named);
         if let Some(packet) = self.sent().get_mut(at) {
@@ -192,6 +201,9 @@ impl Engine<'_> {
         let recovery = &mut self.st.recovery;
         recovery.in_flight = recovery.in_flight.saturating_sub(1);
         recovery.congestion.on_lost(packet.time, packet.bytes, now);
+        recovery.best_effort = recovery.best_effort.saturating_sub(u16::from(packet.best_effort));
+        let ledger = &mut self.st.outbox.ledger;
+        ledger.lost = ledger.lost.wrapping_add(u32::from(packet.best_effort));
         recovery.loss_rate.on_resolved(true);
         for j in 0..packet.carried_len {
             if let Some(carried) = self.sent().carried(&packet, j) {
@@ -235,6 +247,8 @@ impl Engine<'_> {
             if let Some(packet) = self.sent().get(at).filter(|packet| packet.fate == Fate::InFlight) {
                 control.commit |= packet.control().commit;
                 control.credit |= packet.control().credit;
+                control.forward |= packet.control().forward;
+                control.forwarded |= packet.control().forwarded;
             }
         }
         self.say_again(control);
@@ -243,7 +257,11 @@ impl Engine<'_> {
     fn say_again(&mut self, control: Control) {
         for stream in self.receive_streams() {
             stream.commit_due |= control.commit && stream.durable;
-            stream.credit_due |= control.credit && stream.delivery != Delivery::BestEffort;
+            stream.credit_due |= control.credit && stream.delivery.is_reliable();
+            stream.forwarded_due |= control.forwarded && stream.forward > SeqNo::ZERO;
+        }
+        if control.forward {
+            self.outbox().on_forward_lost();
         }
     }
 
@@ -273,15 +291,9 @@ impl Engine<'_> {
         // What is next in order, and nothing else: the peer may have room for nothing but that.
         let streams = usize::from(self.st.send_len).max(1);
         let first = self.st.stats.tx_probes as usize;
-        let limit = usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram));
-        self.st.recovery.probe_len = 0;
-        for at in 0..streams {
-            let stream = (first + at) % streams;
-            let count = self.outbox().probe(stream as u8, limit);
-            if count > 0 {
-                self.st.recovery.probe_len = count;
-                break;
-            }
-        }
+        let outbox = self.outbox();
+        let missing = (0..streams).map(|at| ((first + at) % streams) as u8);
+        let stream = missing.into_iter().find(|stream| outbox.next_missing(*stream, NONE).is_some());
+        self.st.recovery.probe_stream = stream;
     }
 }

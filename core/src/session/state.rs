@@ -1,7 +1,8 @@
 //! All of a session but its queues, and how it begins.
 
 use super::handshake::{Admission, HelloState};
-use crate::channel::outbox::{Outbox, OutboxState};
+use crate::channel::assembly::{Assembly, AssemblyState};
+use crate::channel::outbox::{FRAGMENTS_MAX, Outbox, OutboxState};
 use crate::channel::reorder::{Reorder, ReorderState};
 use crate::channel::streams::{ReceiveStream, SendStream};
 use crate::journal::{RamJournal, RamState};
@@ -18,8 +19,8 @@ use crate::recovery::sent_packets::{SentPackets, SentState};
 use crate::seal::{Direction, PlainKeys, TRAILER};
 use crate::wire::{DataHead, Hello, Limits, STREAMS_MAX};
 use crate::{
-    ChannelConfig, CloseReason, Config, ConfigError, ConnectionId, Delivery, Identity, Instant, PacketNumber, PathId,
-    SeqNo, Stats, StreamEpoch,
+    ChannelConfig, CloseReason, Config, ConfigError, ConnectionId, Delivery, Duration, Identity, Instant, PacketNumber,
+    PathId, Priority, ReceivedLedger, SeqNo, Stats, StreamEpoch,
 };
 
 /// The longest message accepted before the gateway has said what it takes, in bytes: what a gateway
@@ -68,8 +69,10 @@ pub(super) struct Recovery {
     pub(super) jitter: u8,
     /// A probe may be sent whatever the congestion window says.
     pub(super) probe_due: bool,
-    /// Messages at the front of the due list that the probe carries, and no others; 0: whatever fits.
-    pub(super) probe_len: u8,
+    /// The stream whose lowest missing messages the probe carries, and no others; `None`: whatever fits.
+    pub(super) probe_stream: Option<u8>,
+    /// Best-effort messages in packets in flight.
+    pub(super) best_effort: u16,
 }
 
 impl Recovery {
@@ -92,7 +95,8 @@ impl Recovery {
             pto_count: 0,
             jitter: 0,
             probe_due: false,
-            probe_len: 0,
+            probe_stream: None,
+            best_effort: 0,
         }
     }
 }
@@ -126,9 +130,13 @@ pub(super) struct State {
     pub(super) outbox: OutboxState,
     ram: RamState,
     pub(super) reorder: ReorderState,
+    pub(super) assembly: AssemblyState,
     pub(super) send_len: u8,
     pub(super) receive_len: u8,
     pub(super) slot_len: u16,
+    assembly_len: u16,
+    /// Places in the index of each received stream.
+    reorder_window: u16,
     pub(super) pending: Pending,
     pub(super) patience: Patience,
     pub(super) accept_due: bool,
@@ -139,6 +147,7 @@ pub(super) struct State {
     /// Trailers of the session's last packets: a RESET must quote one.
     pub(super) trailers: [[u8; TRAILER]; 8],
     pub(super) stats: Stats,
+    pub(super) received_ledger: ReceivedLedger,
 }
 
 impl State {
@@ -158,17 +167,20 @@ impl State {
             if channels.iter().take(at).any(|earlier| earlier.id == channel.id) {
                 return Err(ConfigError::DuplicateChannel);
             }
-            if channel.durable && channel.delivery == Delivery::BestEffort {
-                return Err(ConfigError::DurableBestEffort);
+            if channel.durable && channel.delivery != Delivery::Ordered {
+                return Err(ConfigError::DurableUnordered);
             }
         }
         for (stream, channel) in mem.send.iter_mut().zip(channels) {
             *stream = SendStream::new(channel);
         }
+        let urgent = channels.iter().any(|channel| channel.priority > Priority::Normal);
+        let window = mem.index.len().checked_div(mem.receive.len()).unwrap_or(0);
         let slot_len = mem.slot_bytes.len().checked_div(mem.slots.len()).unwrap_or(0);
         let peer = Limits {
             max_datagram: config.max_datagram,
             max_message: FIRST_CONTACT_MESSAGE,
+            max_slot: FIRST_CONTACT_MESSAGE,
             ack_reach: 1,
             max_ack_delay: config.max_ack_delay,
         };
@@ -186,12 +198,15 @@ impl State {
             now: Instant::ZERO,
             random: fold(random),
             recovery: Recovery::new(config),
-            outbox: OutboxState::new(mem.messages),
+            outbox: OutboxState::new(mem.messages, mem.blocks.len(), urgent),
             ram: RamState::new(mem.blocks),
             reorder: ReorderState::new(mem.slots, mem.index),
+            assembly: AssemblyState::EMPTY,
             send_len: channels.len() as u8,
             receive_len: 0,
             slot_len: slot_len.min(usize::from(u16::MAX)) as u16,
+            assembly_len: mem.assembly.len().min(usize::from(u16::MAX)) as u16,
+            reorder_window: window.min(usize::from(u16::MAX)) as u16,
             pending: Pending::default(),
             patience: Patience { waiting: false, since: Instant::ZERO, tries: 0, jitter: 0 },
             accept_due: false,
@@ -200,6 +215,7 @@ impl State {
             close_due: None,
             trailers: [[0; TRAILER]; 8],
             stats: Stats::default(),
+            received_ledger: ReceivedLedger::default(),
         })
     }
 
@@ -213,8 +229,8 @@ impl State {
         let mut state = Self::new(config, Direction::ToGateway, channels, random, &mut mem)?;
         state.identity = Some(identity);
         state.begin_hello();
-        // The longest HELLO: header, fields and limits 53 bytes, 35 for each stream with the longest varints.
-        let hello = 53 + 35 * channels.len();
+        // The longest HELLO: header, fields and limits 55 bytes, 35 for each stream with the longest varints.
+        let hello = 55 + 35 * channels.len();
         if hello > usize::from(config.max_datagram) {
             return Err(ConfigError::HandshakeTooLong);
         }
@@ -240,27 +256,18 @@ impl State {
         if streams.clone().count() > max {
             return Err(ConfigError::TooManyChannels { max });
         }
-        let window = mem.index.len().checked_div(max).unwrap_or(0);
+        let window = usize::from(state.reorder_window);
         for (place, offered) in mem.receive.iter_mut().zip(streams) {
             let admitted = admission.streams.iter().find(|admitted| admitted.id == offered.id);
             let admitted = admitted.ok_or(ConfigError::Admission)?;
-            *place = ReceiveStream {
-                id: offered.id,
-                delivery: offered.delivery,
-                durable: offered.durable,
-                schema: offered.schema,
-                epoch: admitted.epoch,
-                next: admitted.next,
-                committed: admitted.next,
-                ..ReceiveStream::EMPTY
-            };
+            *place = ReceiveStream::begin(&offered, admitted.epoch, admitted.next);
             place.credit = place.credit_now(config.receive_window, window);
             state.receive_len += 1;
         }
         // A gateway's own streams live as long as the session.
         for stream in mem.send.iter_mut().take(channels.len()) {
             stream.epoch = StreamEpoch::new(1);
-            if stream.delivery == Delivery::BestEffort {
+            if !stream.delivery.is_reliable() {
                 stream.credit = SeqNo::new(u64::MAX);
             }
         }
@@ -284,18 +291,42 @@ impl State {
         mix(self.random)
     }
 
+    /// The longest message that a reliable channel takes now, in bytes.
     pub(super) fn max_message(&self) -> usize {
-        let datagram = self.config.max_datagram.min(self.peer.max_datagram);
-        // Short header with the longest ids, one DATA head without options, the trailer.
-        let overhead = 1 + 8 + 4 + DataHead::new(crate::ChannelId::default().live(), 0).len(false, None) + TRAILER;
-        usize::from(datagram).saturating_sub(overhead).min(usize::from(self.peer.max_message))
+        let longest = if self.has_fragments() { self.fragment_len() * FRAGMENTS_MAX } else { self.whole_len(false) };
+        longest.min(usize::from(self.peer.max_message))
+    }
+
+    /// Whether the peer puts fragments together: it takes longer messages than it has slots for.
+    pub(super) fn has_fragments(&self) -> bool {
+        self.peer.max_message > self.peer.max_slot
+    }
+
+    /// The longest message that goes into a packet whole.
+    pub(super) fn whole_len(&self, expires: bool) -> usize {
+        // Short header with the longest ids, the DATA head, the trailer.
+        let lifetime_ms = if expires { Some(u32::MAX) } else { None };
+        let head = DataHead { lifetime_ms, ..DataHead::new(crate::ChannelId::default().live(), 0) };
+        let overhead = 1 + 8 + 4 + head.len(false, None) + TRAILER;
+        usize::from(self.config.max_datagram.min(self.peer.max_datagram)).saturating_sub(overhead)
+    }
+
+    /// The payload of a fragment, whatever else its DATA frame says: its index and count take two bytes.
+    pub(super) fn fragment_len(&self) -> usize {
+        self.whole_len(true).saturating_sub(2)
+    }
+
+    /// How long a message may stay away before it counts as missing, not as late.
+    pub(super) fn reorder_tolerance(&self) -> Duration {
+        self.recovery.reordering.tolerance()
     }
 
     /// What we can take, for HELLO and ACCEPT.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             max_datagram: self.config.max_datagram,
-            max_message: self.slot_len,
+            max_message: self.slot_len.max(self.assembly_len),
+            max_slot: self.slot_len,
             ack_reach: (WINDOW - 1) as u16,
             max_ack_delay: self.config.max_ack_delay,
         }
@@ -340,12 +371,13 @@ impl Engine<'_> {
             index: self.mem.index,
             slots: self.mem.slots,
             bytes: self.mem.slot_bytes,
+            assembly: Assembly { state: &mut self.st.assembly, bytes: self.mem.assembly },
             window,
         }
     }
 
     pub(super) fn reorder_window(&self) -> usize {
-        self.mem.index.len().checked_div(self.mem.receive.len()).unwrap_or(0)
+        usize::from(self.st.reorder_window)
     }
 
     pub(super) fn sent(&mut self) -> SentPackets<'_> {

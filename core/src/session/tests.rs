@@ -5,11 +5,11 @@ extern crate std;
 use super::*;
 use crate::memory::Inline;
 use crate::seal::{Direction, PlainKeys};
-use crate::wire::{ShortHeader, Writer};
+use crate::wire::{RESET_LEN, ShortHeader, Writer};
 use crate::{DeviceId, PacketNumber, SchemaId};
 use std::vec::Vec;
 
-type Mem = Inline<2, 1, 16, 32, 8, 16, 8, 2, 256>;
+type Mem = Inline<2, 1, 16, 32, 8, 16, 8, 2, 256, 0>;
 
 const NOW: Instant = Instant::from_millis(5);
 const PATH: PathId = PathId(0);
@@ -223,4 +223,36 @@ fn a_message_without_room_waits_for_the_next_packet() {
     let packets = sent(&mut device, NOW);
     assert_eq!(packets.len(), 2);
     assert_eq!(device.state.recovery.in_flight, 2, "the first PING, and the message");
+}
+
+// Section 7.6: COMMIT says what is stored; nothing new is no reason for another one.
+#[test]
+fn a_commit_beyond_what_was_handed_on_is_said_once() {
+    let (mut device, mut gateway) = connected(ChannelConfig::durable(channel(), SchemaId(1)));
+    device.send(NOW, channel(), b"x").unwrap();
+    sent(&mut device, NOW).iter().for_each(|datagram| _ = hand(&mut gateway, datagram));
+    gateway.commit(NOW, channel().live(), SeqNo::new(9));
+    sent(&mut gateway, NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert_eq!(device.queued(), 0);
+    gateway.commit(NOW, channel().live(), SeqNo::new(9));
+    assert!(sent(&mut gateway, NOW).is_empty());
+}
+
+// Section 7.7: RESET is shorter than its cause. Credit alone must be longer, or a device that only listens
+// could ask a gateway that lost it for ever.
+#[test]
+fn credit_alone_is_long_enough_to_be_answered_by_a_reset() {
+    let mut device = device(ChannelConfig::ordered(channel(), SchemaId(1)));
+    let hello = sent(&mut device, NOW);
+    let hello = Hello::parse(&hello[0]).unwrap();
+    let streams = [StreamAdmission { id: channel().live(), epoch: StreamEpoch::new(1).unwrap(), next: SeqNo::ZERO }];
+    let (admission, cid) = (Admission { streams: &streams }, ConnectionId::new(&[1, 2, 3, 4]).unwrap());
+    let down = [ChannelConfig::ordered(channel(), SchemaId(1))];
+    let gateway = Session::accept(&Config::default(), &hello, &admission, cid, &down, [2; 32], Mem::new(), NOW, PATH);
+    sent(&mut gateway.unwrap(), NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    let packets = sent(&mut device, NOW);
+    assert_eq!(packets.len(), 1);
+    assert!(packets[0].len() > RESET_LEN);
+    let len = crate::wire::reset(&packets[0], &mut [0; 64]);
+    assert_eq!(len, Some(RESET_LEN));
 }

@@ -2,6 +2,7 @@
 
 use super::state::{Engine, Phase, State};
 use crate::Instant;
+use crate::channel::outbox::NEVER;
 use crate::recovery::pto;
 
 impl State {
@@ -10,7 +11,10 @@ impl State {
             return None;
         }
         let established = self.phase == Phase::Established;
+        let expiry = self.outbox.next_expiry;
         [
+            (expiry < NEVER).then_some(expiry),
+            self.reorder.ask_at.filter(|_| established),
             self.hello.deadline(),
             self.recovery.ack.deadline().filter(|_| established),
             self.recovery.loss_time.filter(|_| established),
@@ -51,11 +55,14 @@ impl Engine<'_> {
     }
 
     pub(super) fn handle_timeout(&mut self) {
+        let now = self.st.now;
+        if self.outbox().expire(now) {
+            self.note_room();
+        }
         if self.st.phase != Phase::Established {
             // HELLO is sent when it is due, and an acknowledgement likewise.
             return;
         }
-        let now = self.st.now;
         if self.st.recovery.loss_time.is_some_and(|time| time <= now) {
             self.detect_losses();
         } else if self.st.pto_deadline().is_some_and(|time| time <= now) {

@@ -1,13 +1,16 @@
 //! A datagram goes out: handshake first, then acknowledgements, control, and messages as they fit.
 
 use super::state::{Engine, Phase};
+use crate::channel::outbox::{Carried, EntryState, NEVER, OutMessage, Sent};
+use crate::journal::NONE;
+use crate::recovery::redundancy;
 use crate::recovery::sent_packets::{Control, SentPacket};
 use crate::seal::TRAILER;
 use crate::wire::{
-    DATA_FRAMES_MAX, DataHead, RESET_LEN, ShortHeader, Writer, drop_last_length, emit_ack, emit_close, emit_commit,
-    emit_credit, emit_ping,
+    DATA_FRAMES_MAX, DataHead, Fragment, RESET_LEN, ShortHeader, Writer, drop_last_length, emit_ack, emit_close,
+    emit_commit, emit_credit, emit_forward, emit_forwarded, emit_ping,
 };
-use crate::{PacketNumber, PathId};
+use crate::{PacketNumber, PathId, StreamId};
 
 /// The PADDING frame.
 const PADDING: u8 = 0;
@@ -28,8 +31,12 @@ struct Built {
     control: Control,
     /// References to messages whose fate matters.
     messages: u8,
+    /// Best-effort messages.
+    best_effort: u8,
     /// DATA frames.
     frames: u8,
+    /// Stream and number of the last of them.
+    previous: Option<(StreamId, u16)>,
     /// DATA is the last frame: where it begins, and its payload's length.
     last_data: Option<(usize, u16)>,
     eliciting: bool,
@@ -51,21 +58,31 @@ impl Engine<'_> {
         Some(Transmit { len, path: self.st.path })
     }
 
+    /// Whether control frames wait to be sent.
+    fn has_control(&mut self) -> bool {
+        let streams = self.receive_streams();
+        let answers = streams.iter().any(|stream| stream.commit_due || stream.credit_due || stream.answers_forward());
+        answers || (0..self.st.send_len).any(|at| self.outbox().forward_point(at).is_some())
+    }
+
     fn transmit_short(&mut self, buf: &mut [u8]) -> Option<usize> {
         let closing = self.st.close_due.take();
         if closing.is_none() && self.st.phase != Phase::Established {
             return None;
         }
+        let now = self.st.now;
+        self.outbox().expire(now);
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.
-        let ready = self.st.hello.nonce.is_none() && self.outbox().next_to_send().is_some();
+        let waits = self.st.recovery.probe_stream.is_some() || self.outbox().next_to_send().is_some();
+        let ready = self.st.hello.nonce.is_none() && waits;
         let data = self.may_send(ready, limit);
-        let streams = self.receive_streams();
-        let control = streams.iter().any(|stream| stream.commit_due || stream.credit_due);
+        let control = self.has_control();
         let eliciting = data || control || self.st.ping_due || self.st.recovery.probe_due;
         let eliciting = closing.is_none() && eliciting && self.reserve_packet();
-        let ack = self.st.recovery.ack.deadline().is_some_and(|time| time <= self.st.now);
+        let asks = self.reorder().asks(now);
+        let ack = asks || self.st.recovery.ack.deadline().is_some_and(|time| time <= self.st.now);
         if !eliciting && !ack && closing.is_none() {
             self.note_patience();
             return None;
@@ -82,6 +99,7 @@ impl Engine<'_> {
             emit_close(reason, &mut w).ok()?;
         } else if eliciting {
             self.put_control(&mut w, &mut built);
+            self.put_forwards(&mut w, &mut built);
             if data {
                 self.put_messages(&mut w, &mut built);
             }
@@ -90,9 +108,10 @@ impl Engine<'_> {
             if !built.eliciting && asked && emit_ping(&mut w).is_ok() {
                 built.eliciting = true;
                 built.control.ping = self.st.ping_due;
-                // A gateway that lost us answers only what is longer than its RESET.
-                while w.len() + TRAILER <= RESET_LEN && w.u8(PADDING).is_ok() {}
             }
+            // A gateway that lost us answers only what is longer than its RESET. Messages saw to it themselves.
+            let short = built.eliciting && built.frames == 0 && self.st.identity.is_some();
+            while short && w.len() + TRAILER <= RESET_LEN && w.u8(PADDING).is_ok() {}
             self.st.ping_due = false;
             self.st.recovery.probe_due = false;
         }
@@ -114,9 +133,11 @@ impl Engine<'_> {
     fn put_ack(&mut self, w: &mut Writer<'_>, built: &mut Built) {
         // A probe says again what the peer may not have heard: its last packets can be waiting for this.
         let probing = self.st.ping_due || self.st.recovery.probe_due;
+        let now = self.st.now;
+        let asks = self.reorder().asks(now);
         let recovery = &mut self.st.recovery;
         let largest = recovery.received.largest_accepted();
-        let repeated = probing && largest > recovery.ack.known_to_peer;
+        let repeated = asks || (probing && largest > recovery.ack.known_to_peer);
         if !recovery.ack.is_pending() && !repeated {
             return;
         }
@@ -128,6 +149,10 @@ impl Engine<'_> {
         if emit_ack(largest, delay, is_received, reach, w).is_ok() {
             built.acknowledged = Some(largest);
             recovery.ack.on_sent(largest);
+            if asks {
+                self.st.stats.tx_naks = self.st.stats.tx_naks.wrapping_add(1);
+                self.reorder().put_requests(now, w);
+            }
         }
     }
 
@@ -150,51 +175,134 @@ impl Engine<'_> {
         built.eliciting |= built.control.commit || built.control.credit;
     }
 
+    /// FORWARD and its answer.
+    fn put_forwards(&mut self, w: &mut Writer<'_>, built: &mut Built) {
+        for at in 0..self.st.send_len {
+            let mut outbox = self.outbox();
+            if let Some(point) = outbox.forward_point(at)
+                && let Some(id) = outbox.stream(at).map(|stream| stream.id)
+                && emit_forward(id, point, w).is_ok()
+            {
+                outbox.on_forward_sent(at, point);
+                built.control.forward = true;
+            }
+        }
+        for stream in self.receive_streams() {
+            if stream.answers_forward() && emit_forwarded(stream.id, stream.next, stream.lacked, w).is_ok() {
+                stream.forwarded_due = false;
+                built.control.forwarded = true;
+            }
+        }
+        built.eliciting |= built.control.forward || built.control.forwarded;
+    }
+
     fn put_messages(&mut self, w: &mut Writer<'_>, built: &mut Built) {
-        let mut previous = None;
-        let frames_max = match core::mem::take(&mut self.st.recovery.probe_len) {
-            0 => DATA_FRAMES_MAX,
-            probe => probe.min(DATA_FRAMES_MAX),
-        };
-        while built.frames < frames_max && self.sent().carried_room() > 0 {
-            let Some(slot) = self.outbox().next_to_send() else { return };
+        if let Some(stream) = self.st.recovery.probe_stream.take() {
+            let mut slot = NONE;
+            while let Some(missing) = self.outbox().next_missing(stream, slot) {
+                if !self.put_message(missing, w, built) {
+                    return;
+                }
+                slot = missing;
+            }
+            return;
+        }
+        // Streams whose earlier messages this packet repeats already.
+        let mut repeated = 0u16;
+        while let Some(slot) = self.outbox().next_to_send() {
             let Some(message) = self.outbox().message(slot).copied() else { return };
-            let Some(stream) = self.mem.send.get(usize::from(message.stream)).map(|stream| stream.id) else {
-                return;
-            };
-            let head = DataHead::new(stream, message.seq.truncate());
-            let follows = head.follows(previous);
-            // As with PING: long enough to be answered by a RESET.
-            let bytes = head.len(follows, None) + usize::from(message.len) + TRAILER;
-            while w.len() + bytes <= RESET_LEN && w.u8(PADDING).is_ok() {}
-            let at = w.len();
-            // With its length, as if another frame came after it; without, when only that fits.
-            let length =
-                Some(message.len).filter(|len| head.len(follows, Some(*len)) + usize::from(*len) <= w.remaining());
-            if head.len(follows, length) + usize::from(message.len) > w.remaining() {
-                return;
+            if message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0 {
+                repeated |= 1 << message.stream;
+                self.put_repeats(slot, &message, w, built);
+                self.st.outbox.turn = message.stream;
             }
-            if head.emit(follows, length, w).is_err() {
-                return;
-            }
-            let Ok(place) = w.reserve(usize::from(message.len)) else { return };
-            self.outbox().read(slot, place);
-            let (again, carried) = self.outbox().on_sent(slot);
-            let stats = &mut self.st.stats;
-            let count = if again { &mut stats.tx_retransmitted } else { &mut stats.tx_messages };
-            *count = count.wrapping_add(1);
-            if let Some(carried) = carried {
-                self.sent().push_carried(carried);
-                built.messages += 1;
-            }
-            built.frames += 1;
-            built.eliciting = true;
-            previous = Some((stream, message.seq.truncate()));
-            built.last_data = length.map(|len| (at, len));
-            if length.is_none() {
+            if !self.put_message(slot, w, built) {
                 return;
             }
         }
+    }
+
+    /// The messages before a new one that are not acknowledged, as far as the channel asks for it and
+    /// they fit beside it. In order of their numbers, so that the receiver need not put them in order.
+    fn put_repeats(&mut self, new: u16, message: &OutMessage, w: &mut Writer<'_>, built: &mut Built) {
+        let Some(redundancy) = self.outbox().stream(message.stream).map(|stream| stream.redundancy) else { return };
+        let count = redundancy::repeats(redundancy, &self.st.recovery.loss_rate, &self.st.recovery.rtt);
+        if count == 0 || !self.outbox().repeats(message.stream) {
+            return;
+        }
+        let outbox = self.outbox();
+        let first = outbox.repeat_from(new, count);
+        // The longest run that ends in the new message and fits.
+        let mut room = w.remaining().saturating_sub(DataHead::LEN_MAX + usize::from(message.len));
+        let (mut at, mut begin) = (new, new);
+        while at != first {
+            let Some((before, len)) = outbox.before(at) else { break };
+            let Some(left) = room.checked_sub(DataHead::LEN_MAX + usize::from(len)) else { break };
+            (room, at, begin) = (left, before, before);
+        }
+        let mut at = begin;
+        while at != new {
+            let next = self.outbox().following(at);
+            if self.outbox().message(at).is_some_and(|message| message.state == EntryState::InFlight) {
+                self.put_message(at, w, built);
+            }
+            at = next;
+        }
+    }
+
+    /// One message at the end of the packet. Says whether another may follow.
+    fn put_message(&mut self, slot: u16, w: &mut Writer<'_>, built: &mut Built) -> bool {
+        let (now, pn) = (self.st.now, self.st.recovery.next_pn);
+        let Some(message) = self.outbox().message(slot).copied() else { return false };
+        let Some(stream) = self.mem.send.get(usize::from(message.stream)).map(|stream| stream.id) else { return false };
+        if built.frames >= DATA_FRAMES_MAX || self.sent().carried_room() == 0 {
+            return false;
+        }
+        let left = (message.expires != NEVER).then(|| message.expires.saturating_since(now).as_millis());
+        let fragment = Fragment { index: message.fragment, count: message.fragments };
+        let head = DataHead {
+            lifetime_ms: left.map(|left| left.min(u64::from(u32::MAX)) as u32),
+            fragment: (message.fragments > 0).then_some(fragment),
+            ..DataHead::new(stream, message.seq.truncate())
+        };
+        let follows = head.follows(built.previous);
+        // As with PING: long enough to be answered by a RESET.
+        let bytes = head.len(follows, None) + usize::from(message.len) + TRAILER;
+        while w.len() + bytes <= RESET_LEN && w.u8(PADDING).is_ok() {}
+        let at = w.len();
+        // With its length, as if another frame came after it; without, when only that fits.
+        let length = Some(message.len).filter(|len| head.len(follows, Some(*len)) + usize::from(*len) <= w.remaining());
+        if head.len(follows, length) + usize::from(message.len) > w.remaining()
+            || head.emit(follows, length, w).is_err()
+        {
+            return false;
+        }
+        let Ok(place) = w.reserve(usize::from(message.len)) else { return false };
+        let mut outbox = self.outbox();
+        outbox.read(slot, place);
+        let sent = outbox.on_sent(slot, pn);
+        self.note_message(&sent, message.state);
+        if sent.best_effort {
+            built.best_effort += 1;
+        } else {
+            self.sent().push_carried(Carried { slot, generation: sent.generation });
+            built.messages += 1;
+        }
+        built.frames += 1;
+        built.eliciting = true;
+        built.previous = Some((stream, message.seq.truncate()));
+        built.last_data = length.map(|len| (at, len));
+        length.is_some()
+    }
+
+    fn note_message(&mut self, sent: &Sent, before: EntryState) {
+        let stats = &mut self.st.stats;
+        let count = match (sent.again, before) {
+            (false, _) => &mut stats.tx_messages,
+            (true, EntryState::InFlight) if self.st.recovery.pto_count == 0 => &mut stats.tx_repeated,
+            (true, _) => &mut stats.tx_retransmitted,
+        };
+        *count = count.wrapping_add(1);
     }
 
     fn note_sent(&mut self, pn: PacketNumber, bytes: usize, built: &Built, trailer: [u8; TRAILER]) {
@@ -214,7 +322,9 @@ impl Engine<'_> {
         recovery.congestion.on_sent(now, pn, bytes as u16);
         recovery.in_flight = recovery.in_flight.saturating_add(1);
         recovery.last_eliciting = now;
-        let packet = SentPacket::new(pn, now, bytes as u16, built.messages, built.acknowledged, built.control);
+        recovery.best_effort = recovery.best_effort.saturating_add(u16::from(built.best_effort));
+        let mut packet = SentPacket::new(pn, now, bytes as u16, built.messages, built.acknowledged, built.control);
+        packet.best_effort = built.best_effort;
         self.sent().push(packet);
     }
 

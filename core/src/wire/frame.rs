@@ -1,6 +1,6 @@
 //! The frames of a packet, one after the other.
 
-use super::{Ack, Commit, Data, Nak, Reader, control, kind};
+use super::{Ack, Commit, Data, Nak, Reader, control, forward, kind};
 use crate::{CloseReason, DecodeError, SeqNo, StreamId};
 
 /// One item of a packet.
@@ -23,6 +23,22 @@ pub enum Frame<'a> {
     },
     /// Messages that are stored.
     Commit(Commit<'a>),
+    /// The sender gave messages up.
+    Forward {
+        /// The stream.
+        stream: StreamId,
+        /// Nothing below it comes any more.
+        next: SeqNo,
+    },
+    /// The answer to it.
+    Forwarded {
+        /// The stream.
+        stream: StreamId,
+        /// Nothing below it is waited for.
+        next: SeqNo,
+        /// Messages that never arrived, of all that were skipped in this session; at most `next`.
+        lacked: u64,
+    },
     /// Nothing but a wish to be acknowledged.
     Ping,
     /// The session ends.
@@ -35,7 +51,7 @@ pub enum Frame<'a> {
 impl Frame<'_> {
     /// Whether the packet that carries it is to be acknowledged (RFC 9002 section 2).
     pub const fn is_ack_eliciting(&self) -> bool {
-        !matches!(self, Self::Padding | Self::Ack(_) | Self::Close { .. })
+        !matches!(self, Self::Padding | Self::Ack(_) | Self::Nak(_) | Self::Close { .. })
     }
 }
 
@@ -78,6 +94,14 @@ impl<'a> Frames<'a> {
                 Frame::Credit { stream, limit }
             }
             kind::COMMIT | kind::COMMIT_BEYOND => Frame::Commit(Commit::parse(first, r)?),
+            kind::FORWARD => {
+                let (stream, next) = forward::parse_forward(r)?;
+                Frame::Forward { stream, next }
+            }
+            kind::FORWARDED => {
+                let (stream, next, lacked) = forward::parse_forwarded(r)?;
+                Frame::Forwarded { stream, next, lacked }
+            }
             kind::PING => Frame::Ping,
             kind::CLOSE => Frame::Close { reason: control::parse_close(r)? },
             kind::ACK..=kind::ACK_LAST => Frame::Ack(Ack::parse(first, r)?),
@@ -114,8 +138,8 @@ mod tests {
 
     #[test]
     fn undefined_types_are_refused() {
-        // 0x10 to 0x16 are reserved.
-        for first in [0x01u8].into_iter().chain(0x0c..0x80) {
+        // 0x12 to 0x16 are reserved.
+        for first in [0x01u8].into_iter().chain(0x0c..0x10).chain(0x12..0x80) {
             let bytes = [first; 8];
             let frames: Vec<_> = Frames::new(&bytes).collect();
             assert_eq!(frames, [Err(DecodeError::Unknown)], "{first:#04x}");
@@ -161,10 +185,12 @@ mod tests {
             (&[0x00][..], false),
             (&[0x80, 1, 0, 0], true),
             (&[0x08, 1, 0, 0], false),
-            (&[0x02, 1, 0, 0, 0], true),
+            (&[0x02, 1, 0, 0, 0], false),
             (&[0x03, 1, 0], true),
             (&[0x04, 1, 0], true),
             (&[0x06], true),
+            (&[0x10, 1, 0], true),
+            (&[0x11, 1, 0, 0], true),
             (&[0x07, 0], false),
         ] {
             let frame = Frames::new(bytes).next().unwrap().unwrap();

@@ -3,7 +3,7 @@
 //! ```text
 //! short packet:  header.rs [flags | cid | packet number]  frame.rs [frame].. [trailer, see seal]
 //! long packet:   header.rs [type, version]  handshake/ [body]  [CRC-32 of all before]
-//! frame:         data.rs  ack.rs  nak.rs  control.rs
+//! frame:         data.rs  ack.rs  nak.rs  forward.rs  control.rs
 //! ```
 //!
 //! Parsers take bytes as they come from the network: every length is checked, every encoding must
@@ -14,6 +14,7 @@ mod bitmap;
 mod control;
 pub mod crc;
 mod data;
+mod forward;
 mod frame;
 mod handshake;
 mod header;
@@ -28,6 +29,7 @@ mod vectors;
 pub use ack::{ACK_LEN_MAX, ACK_REACH_MAX, Ack, AckRanges, emit_ack};
 pub use control::{COMMIT_BEYOND_MAX, Commit, emit_close, emit_commit, emit_commit_beyond, emit_credit, emit_ping};
 pub use data::{Data, DataHead, Fragment, Sampled, drop_last_length};
+pub use forward::{emit_forward, emit_forwarded};
 pub use frame::{DATA_FRAMES_MAX, Frame, Frames};
 pub use handshake::{
     Accept, AcceptFields, AcceptedStream, Hello, HelloFields, Limits, OfferedStream, REFUSE_LEN, RESET_LEN, Refuse,
@@ -51,5 +53,7 @@ mod kind {
     pub(super) const ACK_BITMAP: u8 = 0x01;
     pub(super) const ACK_RANGES: u8 = 0x02;
     pub(super) const ACK_LAST: u8 = ACK | ACK_BITMAP | ACK_RANGES;
+    pub(super) const FORWARD: u8 = 0x10;
+    pub(super) const FORWARDED: u8 = 0x11;
     pub(super) const DATA: u8 = 0x80;
 }

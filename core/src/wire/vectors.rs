@@ -53,7 +53,7 @@ fn id(number: u8) -> StreamId {
 }
 
 fn limits(max_datagram: u16) -> Limits {
-    Limits { max_datagram, max_message: 1024, ack_reach: 255, max_ack_delay: Duration::from_millis(25) }
+    Limits { max_datagram, max_message: 1024, max_slot: 256, ack_reach: 255, max_ack_delay: Duration::from_millis(25) }
 }
 
 fn offer(
@@ -195,6 +195,8 @@ fn ours() -> Vec<(&'static str, Vec<u8>)> {
         ("credit", written(|w| emit_credit(id(1), SeqNo::new(300), w))),
         ("commit", written(|w| emit_commit(id(1), SeqNo::new(300), w))),
         ("commit-beyond", written(|w| emit_commit_beyond(id(1), SeqNo::new(300), |k| k == 1 || k == 3, w))),
+        ("forward", written(|w| emit_forward(id(1), SeqNo::new(300), w))),
+        ("forwarded", written(|w| emit_forwarded(id(1), SeqNo::new(300), 3, w))),
         ("ping", written(emit_ping)),
         ("close", written(|w| emit_close(CloseReason::GoingAway, w))),
         ("stream-frame", frame[..frame_len].to_vec()),

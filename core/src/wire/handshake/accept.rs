@@ -168,7 +168,13 @@ mod tests {
             echo: 1,
             nonce: 2,
             cid: ConnectionId::EMPTY,
-            limits: Limits { max_datagram: 127, max_message: 1, ack_reach: 1, max_ack_delay: crate::Duration::ZERO },
+            limits: Limits {
+                max_datagram: 127,
+                max_message: 1,
+                max_slot: 1,
+                ack_reach: 1,
+                max_ack_delay: crate::Duration::ZERO,
+            },
         };
         let one = StreamEpoch::new(1).unwrap();
         let accepted = AcceptedStream {
@@ -189,9 +195,9 @@ mod tests {
         let mut buf = [0; 100];
         let len = emit_accept(&fields, [accepted].into_iter(), [offered].into_iter(), &mut buf).unwrap();
         assert!(Accept::parse(&buf[..len]).is_ok());
-        // header 2, nonces 16, cid 1, limits 4, count 1, id 1: the accepted stream's epoch.
+        // header 2, nonces 16, cid 1, limits 5, count 1, id 1: the accepted stream's epoch.
         let mut body = buf[..len - 4].to_vec();
-        assert_eq!(core::mem::replace(&mut body[25], 0), 1);
+        assert_eq!(core::mem::replace(&mut body[26], 0), 1);
         assert_eq!(Accept::parse(&resealed(&body)), Err(DecodeError::Invalid));
         let none = OfferedStream { epoch: None, ..offered };
         let len = emit_accept(&fields, [accepted].into_iter(), [none].into_iter(), &mut buf).unwrap();

@@ -168,6 +168,7 @@ pub(in crate::wire) mod tests {
             limits: Limits {
                 max_datagram: 127,
                 max_message: 64,
+                max_slot: 64,
                 ack_reach: 32,
                 max_ack_delay: crate::Duration::from_millis(25),
             },

@@ -3,7 +3,7 @@
 //! ```text
 //! count (1), 0 to 16, then for each, in ascending order of id:
 //!   id (1) | mode (1) | schema (8) | epoch (varint u32, 0 none) | base (varint) | next (varint)
-//! mode:  bits 0-1  0 best effort, 3 ordered (1 latest and 2 reliable are reserved);  bit 2  durable
+//! mode:  bits 0-1  0 best effort, 1 latest, 2 reliable, 3 ordered;  bit 2  durable (ordered only)
 //! ```
 
 use crate::wire::{Reader, Writer};
@@ -14,7 +14,8 @@ pub const STREAMS_MAX: usize = 16;
 
 const DELIVERY: u8 = 0x03;
 const BEST_EFFORT: u8 = 0;
-const ORDERED: u8 = 3;
+const LATEST: u8 = 1;
+const RELIABLE: u8 = 2;
 const DURABLE: u8 = 0x04;
 
 /// A stream that an endpoint offers to send.
@@ -44,8 +45,9 @@ impl OfferedStream {
         }
         let delivery = match mode & DELIVERY {
             BEST_EFFORT => Delivery::BestEffort,
-            ORDERED => Delivery::Ordered,
-            _ => return Err(DecodeError::Unknown),
+            LATEST => Delivery::Latest,
+            RELIABLE => Delivery::Reliable,
+            _ => Delivery::Ordered,
         };
         let offered = Self {
             id,
@@ -56,7 +58,7 @@ impl OfferedStream {
             base: SeqNo::new(r.varint()?),
             next: SeqNo::new(r.varint()?),
         };
-        if offered.base > offered.next || (offered.durable && delivery == Delivery::BestEffort) {
+        if offered.base > offered.next || (offered.durable && delivery != Delivery::Ordered) {
             return Err(DecodeError::Invalid);
         }
         Ok(offered)
@@ -65,7 +67,9 @@ impl OfferedStream {
     fn emit(&self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
         let delivery = match self.delivery {
             Delivery::BestEffort => BEST_EFFORT,
-            Delivery::Ordered => ORDERED,
+            Delivery::Latest => LATEST,
+            Delivery::Reliable => RELIABLE,
+            Delivery::Ordered => DELIVERY,
         };
         w.put(&[self.id.to_wire(), delivery | if self.durable { DURABLE } else { 0 }])?;
         w.u64(self.schema.0)?;
@@ -160,11 +164,11 @@ pub(in crate::wire) mod tests {
 
     /// Any stream that may be offered.
     pub(in crate::wire) fn any_offer() -> impl Strategy<Value = OfferedStream> {
-        (0u8..128, 0..3, any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()).prop_map(
+        (0u8..128, 0usize..5, any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()).prop_map(
             |(id, mode, schema, epoch, a, b)| OfferedStream {
                 id: StreamId::from_wire(id).unwrap(),
-                delivery: if mode == 0 { Delivery::BestEffort } else { Delivery::Ordered },
-                durable: mode == 2,
+                delivery: [Delivery::BestEffort, Delivery::Latest, Delivery::Reliable, Delivery::Ordered][mode.min(3)],
+                durable: mode == 4,
                 schema: SchemaId(schema),
                 epoch: StreamEpoch::new(epoch),
                 base: SeqNo::new(a.min(b)),
@@ -204,9 +208,12 @@ pub(in crate::wire) mod tests {
         let one = |id, mode, epoch, base, next| parse(&[&[1][..], &entry(id, mode, epoch, base, next)].concat());
         assert_eq!(one(1, 7, 0, 2, 5).unwrap().len(), 1);
         assert_eq!(one(1, 0, 1, 5, 5).unwrap()[0].delivery, Delivery::BestEffort);
-        assert_eq!(one(1, 1, 0, 0, 0), Err(DecodeError::Unknown));
-        assert_eq!(one(1, 2, 0, 0, 0), Err(DecodeError::Unknown));
-        assert_eq!(one(1, 4, 0, 0, 0), Err(DecodeError::Invalid));
+        assert_eq!(one(1, 1, 0, 0, 0).unwrap()[0].delivery, Delivery::Latest);
+        assert_eq!(one(1, 2, 0, 0, 0).unwrap()[0].delivery, Delivery::Reliable);
+        // Durable is of ordered streams.
+        for mode in 4..7 {
+            assert_eq!(one(1, mode, 0, 0, 0), Err(DecodeError::Invalid));
+        }
         assert_eq!(one(1, 0x0b, 0, 0, 0), Err(DecodeError::Invalid));
         assert_eq!(one(0x80, 3, 0, 0, 0), Err(DecodeError::Invalid));
         assert_eq!(one(1, 3, 0, 6, 5), Err(DecodeError::Invalid));

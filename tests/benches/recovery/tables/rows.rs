@@ -4,9 +4,14 @@ use super::links::{LOSSES, RATE};
 use crate::args::Args;
 use crate::flow::Flow;
 use crate::jobs;
+use crate::peers::enet::Enet;
+use crate::peers::kcp::Kcp;
+use crate::peers::quic::Quic;
+use crate::peers::tcp::Tcp;
 use crate::peers::whimbrel::{self, Preset, Repeats};
 use crate::peers::yardstick::{Bulk, Yardstick};
 use core::cmp::Ordering;
+use smoltcp::socket::tcp::CongestionControl;
 
 /// Makes a flow on a seed.
 pub(crate) type Make = Box<dyn Fn(u64) -> Box<dyn Flow> + Sync>;
@@ -56,6 +61,9 @@ pub(crate) fn telemetry() -> Vec<Row> {
         row("yardstick, 1 repeated", |_| Box::new(Yardstick::new(1))),
         row("yardstick, 2 repeated", |_| Box::new(Yardstick::new(2))),
     ]
+    .into_iter()
+    .chain(peers())
+    .collect()
 }
 
 /// Those of the bulk table.
@@ -67,6 +75,27 @@ pub(crate) fn bulk() -> Vec<Row> {
         row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Medium, Repeats::None, seed)),
         row("yardstick, 32 KiB", move |_| Box::new(Yardstick::bulk(memory))),
     ]
+    .into_iter()
+    .chain(peers())
+    .collect()
+}
+
+/// What others use.
+fn peers() -> Vec<Row> {
+    vec![
+        row("quinn (sealed)", |seed| Box::new(Quic::new(seed))),
+        row("KCP, fastest", |_| Box::new(Kcp::new())),
+        row("ENet", |seed| Box::new(Enet::new(seed))),
+        tcp("smoltcp TCP, 4 KiB", 4 * 1024),
+        tcp("smoltcp TCP, 16 KiB", 16 * 1024),
+    ]
+}
+
+/// The best of its congestion controllers.
+fn tcp(name: &'static str, buffer: usize) -> Row {
+    let setting = |control| -> Make { Box::new(move |seed| Box::new(Tcp::new(buffer, control, seed))) };
+    let settings = [CongestionControl::None, CongestionControl::Reno, CongestionControl::Cubic].map(setting);
+    Row { name, settings: settings.into() }
 }
 
 fn row(name: &'static str, make: impl Fn(u64) -> Box<dyn Flow> + Sync + 'static) -> Row {

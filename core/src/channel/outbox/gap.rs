@@ -1,0 +1,211 @@
+//! Giving messages up: by their deadline, or because the peer can not take them. What was given up
+//! on a stream whose receiver waits for every number becomes a gap, which FORWARD tells the receiver
+//! (RFC 3758 section 3.5), until FORWARDED says how many of them it lacked.
+
+use super::{EntryState, NEVER, Outbox};
+use crate::journal::NONE;
+use crate::{Instant, SeqNo};
+
+/// Why a message is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Expired,
+    Undeliverable,
+}
+
+impl Outbox<'_> {
+    /// Gives up every message whose deadline has passed. Walks the outbox only when one has. Says whether
+    /// there is more room now.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        if now < self.state.next_expiry {
+            return false;
+        }
+        let before = self.state.free_len;
+        let mut next = NEVER;
+        for slot in 0..self.messages.len() as u16 {
+            let Some(message) = self.message(slot).copied() else { break };
+            if !matches!(message.state, EntryState::Unsent | EntryState::InFlight | EntryState::Due) {
+                continue;
+            }
+            if message.expires <= now {
+                self.give_up(slot, Reason::Expired);
+            } else {
+                next = next.min(message.expires);
+            }
+        }
+        self.state.next_expiry = next;
+        self.state.free_len > before
+    }
+
+    /// Gives up the message that an entry belongs to.
+    pub(crate) fn give_up(&mut self, slot: u16, reason: Reason) {
+        let slot = self.first_fragment(slot);
+        let Some(message) = self.message(slot).copied() else { return };
+        let (stream, seq) = (message.stream, message.seq);
+        self.vacate(stream, seq);
+        // The first entry becomes the gap; the other fragments go.
+        let mut sent = message.last_sent.is_sent();
+        let mut other = message.next;
+        while let Some(fragment) = self.message(other).copied().filter(|fragment| fragment.seq == seq) {
+            sent |= fragment.last_sent.is_sent();
+            self.release(other);
+            other = fragment.next;
+        }
+        if let Some(owner) = self.stream_mut(stream) {
+            owner.dropped = owner.dropped.saturating_add(1);
+        }
+        if !self.delivery(stream).is_reliable() {
+            self.release(slot);
+            self.settle(reason);
+            return;
+        }
+        self.leave_state(slot);
+        self.disown(slot);
+        if let Some(message) = self.message_mut(slot) {
+            message.state = if sent { EntryState::Doubtful } else { EntryState::Void };
+            message.len = 1;
+            (message.fragment, message.fragments) = (0, 0);
+        }
+        if let Some(owner) = self.stream_mut(stream) {
+            owner.gaps += 1;
+            owner.forward_check = true;
+        }
+        if !sent {
+            self.settle(reason);
+        }
+        let after = self.message(slot).map_or(NONE, |message| message.next);
+        self.merge(slot, after);
+        let before = self.message(slot).map_or(NONE, |message| message.prev);
+        self.merge(before, slot);
+    }
+
+    /// Counts a message whose fate is known now.
+    fn settle(&mut self, reason: Reason) {
+        let ledger = &mut self.state.ledger;
+        let count = match reason {
+            Reason::Expired => &mut ledger.expired,
+            Reason::Undeliverable => &mut ledger.undeliverable,
+        };
+        *count = count.wrapping_add(1);
+        self.state.pending = self.state.pending.saturating_sub(1);
+    }
+
+    /// Makes one gap of two neighbours of the same kind.
+    fn merge(&mut self, first: u16, second: u16) {
+        let (Some(a), Some(b)) = (self.message(first).copied(), self.message(second).copied()) else { return };
+        let adjacent = a.seq.saturating_add(u64::from(a.len)) == b.seq;
+        let Some(len) = a.len.checked_add(b.len) else { return };
+        if a.state.is_gap() && a.state == b.state && adjacent {
+            self.release(second);
+            if let Some(gap) = self.message_mut(first) {
+                gap.len = len;
+            }
+        }
+    }
+
+    /// What lies below `next` of a gap is settled and let go.
+    pub(super) fn shrink_gap(&mut self, slot: u16, next: SeqNo) {
+        let Some(gap) = self.message(slot).copied() else { return };
+        let below = next.checked_distance(gap.seq).unwrap_or(0);
+        if below >= u64::from(gap.len) {
+            self.release(slot);
+        } else if let Some(gap) = self.message_mut(slot) {
+            gap.seq = gap.seq.saturating_add(below);
+            gap.len -= below as u16;
+        }
+    }
+
+    /// How far the receiver of a stream is to be told not to wait, if it was not told yet.
+    pub(crate) fn forward_point(&mut self, stream: u8) -> Option<SeqNo> {
+        let owner = *self.stream(stream)?;
+        if owner.gaps == 0 || !owner.forward_check {
+            return None;
+        }
+        let (mut slot, mut untold) = (owner.head, false);
+        let mut point = owner.next;
+        while let Some(message) = self.message(slot) {
+            // A fragment that arrived alone stands for a message that has not.
+            let open = message.state == EntryState::Arrived
+                && self.state.long.is_some_and(|long| long.stream == stream && long.seq == message.seq);
+            if open || !(message.state.is_gap() || message.state == EntryState::Arrived) {
+                point = message.seq;
+                break;
+            }
+            let gap_end = message.seq.saturating_add(u64::from(message.len));
+            untold |= message.state.is_gap() && gap_end > owner.forward_sent;
+            slot = message.next;
+        }
+        if !untold && let Some(owner) = self.stream_mut(stream) {
+            owner.forward_check = false;
+        }
+        untold.then_some(point)
+    }
+
+    /// FORWARD up to `point` goes into a packet.
+    pub(crate) fn on_forward_sent(&mut self, stream: u8, point: SeqNo) {
+        if let Some(owner) = self.stream_mut(stream) {
+            owner.forward_sent = point;
+            owner.forward_check = false;
+        }
+    }
+
+    /// A packet with FORWARD is lost: what is not confirmed is said again.
+    pub(crate) fn on_forward_lost(&mut self) {
+        for owner in self.streams.iter_mut() {
+            owner.forward_sent = owner.forwarded;
+            owner.forward_check = true;
+        }
+    }
+
+    /// FORWARDED: the receiver waits for nothing below `next`, and lacked so many in this session.
+    pub(crate) fn on_forwarded(&mut self, stream: u8, next: SeqNo, lacked: u64) {
+        let Some(owner) = self.stream(stream).copied() else { return };
+        // A peer cannot confirm what it was not told.
+        let next = next.min(owner.forward_sent);
+        if next <= owner.forwarded {
+            return;
+        }
+        let fresh = lacked.saturating_sub(owner.lacked);
+        let (mut void, mut doubtful) = (0u64, 0u64);
+        let mut slot = owner.head;
+        while let Some(message) = self.message(slot).copied().filter(|message| message.seq < next) {
+            if message.state.is_gap() {
+                let from = message.seq.max(owner.forwarded);
+                let end = message.seq.saturating_add(u64::from(message.len)).min(next);
+                let count = end.checked_distance(from).unwrap_or(0);
+                *(if message.state == EntryState::Void { &mut void } else { &mut doubtful }) += count;
+            }
+            slot = message.next;
+        }
+        let expired = fresh.saturating_sub(void).min(doubtful);
+        let ledger = &mut self.state.ledger;
+        ledger.expired = ledger.expired.wrapping_add(expired as u32);
+        ledger.delivered = ledger.delivered.wrapping_add((doubtful - expired) as u32);
+        self.state.pending = self.state.pending.saturating_sub(doubtful as u16);
+        if let Some(owner) = self.stream_mut(stream) {
+            (owner.forwarded, owner.lacked) = (next, lacked.max(owner.lacked));
+        }
+        self.confirm_gaps(stream, next);
+    }
+
+    /// Lets go of the gaps below `next`. A durable stream keeps them until COMMIT: a new session
+    /// may begin below them.
+    fn confirm_gaps(&mut self, stream: u8, next: SeqNo) {
+        let Some(owner) = self.stream(stream).copied() else { return };
+        let done = if owner.durable { next.min(owner.committed) } else { next };
+        let mut slot = owner.head;
+        while let Some(message) = self.message(slot).copied().filter(|message| message.seq < next) {
+            let settled = message.seq.saturating_add(u64::from(message.len)) <= next;
+            if settled
+                && message.state == EntryState::Doubtful
+                && let Some(gap) = self.message_mut(slot)
+            {
+                gap.state = EntryState::Void;
+            }
+            if message.state.is_gap() {
+                self.shrink_gap(slot, done);
+            }
+            slot = message.next;
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! A device: its session, its application, its clock, and whether it is awake.
+
+use crate::clock::Clock;
+use crate::load::Load;
+use crate::memory::Store;
+use crate::oracle::{Oracle, Packets};
+use crate::setup::DeviceSetup;
+use firmware_sim::link::Rng;
+use rand::RngCore;
+use whimbrel_core::{
+    ChannelConfig, ChannelId, Config, DeviceId, Duration, Event, Identity, Instant, PathId, SeqNo, Session,
+};
+
+/// Paths of one device: its number times this, and more.
+const PATHS: u32 = 1_000;
+
+/// A message that the device's application received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The device's session that handed it on.
+    pub session: u64,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// Its number.
+    pub seq: SeqNo,
+    /// Its contents.
+    pub payload: Vec<u8>,
+}
+
+/// A device sleeps and wakes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Naps {
+    /// How long it stays awake.
+    pub awake: Duration,
+    /// How long it sleeps.
+    pub asleep: Duration,
+    /// Whether its application tells the session when it wakes.
+    pub tells: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Device {
+    /// The protocol.
+    pub session: Session<Store>,
+    /// The address that it sends from. What is sent to another one is lost.
+    pub path: PathId,
+    /// Its own time.
+    pub clock: Clock,
+    /// It sleeps until then: it is not polled, and hears nothing.
+    pub asleep_until: Option<Instant>,
+    /// Its own schedule.
+    pub naps: Option<Naps>,
+    /// When it falls asleep by its schedule.
+    pub next_nap: Option<Instant>,
+    /// What its application has to send.
+    pub load: Load,
+    /// Sees to what must be true of it.
+    pub oracle: Oracle,
+    /// What every datagram of it and to it must keep to.
+    pub packets: Packets,
+    /// What the session told, in order.
+    pub events: Vec<Event>,
+    /// What it received.
+    pub received: Vec<Command>,
+    /// By how much at most its clock has misled it so far.
+    pub disturbed: Duration,
+    /// What its clock said at most: a session does not go back.
+    latest: Instant,
+    /// How many of these before its present boot.
+    pub received_before: usize,
+    /// Which link it is on.
+    pub link: usize,
+    /// What it sends on.
+    pub channels: Vec<ChannelConfig>,
+    pub(crate) rng: Rng,
+    setup: DeviceSetup,
+    id: DeviceId,
+    boots: u32,
+}
+
+impl Device {
+    /// A device that has just been switched on for the first time.
+    pub fn new(number: u32, setup: &DeviceSetup, gateway_channels: &[ChannelConfig], mut rng: Rng) -> Self {
+        let id = name(number);
+        Self {
+            session: connect(setup, id, 0, &mut rng),
+            path: PathId(number * PATHS + 1),
+            clock: Clock::new(setup.ppm),
+            asleep_until: None,
+            naps: None,
+            next_nap: None,
+            load: Load::default(),
+            oracle: Oracle::new(&setup.channels, gateway_channels),
+            packets: Packets::default(),
+            events: Vec::new(),
+            received: Vec::new(),
+            received_before: 0,
+            disturbed: Duration::ZERO,
+            latest: Instant::ZERO,
+            link: setup.link,
+            channels: setup.channels.clone(),
+            rng,
+            setup: setup.clone(),
+            id,
+            boots: 1,
+        }
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> DeviceId {
+        self.id
+    }
+
+    /// Its session's limits.
+    pub const fn config(&self) -> &Config {
+        &self.setup.config
+    }
+
+    /// How it was set up.
+    pub const fn setup(&self) -> &DeviceSetup {
+        &self.setup
+    }
+
+    /// It loses power: its memory is gone, and what it kept for sending.
+    pub fn reboot(&mut self) {
+        self.session = connect(&self.setup, self.id, self.boots, &mut self.rng);
+        self.boots += 1;
+        self.oracle.device_rebooted();
+        self.load.restart();
+        self.received_before = self.received.len();
+        // Another session has heard nothing of the time yet.
+        self.latest = Instant::ZERO;
+    }
+
+    /// What its session takes the time to be.
+    pub fn time(&self, now: Instant) -> Instant {
+        self.clock.at(now).max(self.latest)
+    }
+
+    /// Its clock steps by so many microseconds.
+    pub fn step(&mut self, now: Instant, micros: i64) {
+        self.latest = self.time(now);
+        self.disturbed = self.disturbed.saturating_add(Duration::from_micros(micros.unsigned_abs()));
+        self.clock.step(now, micros);
+    }
+
+    /// How often it was switched on.
+    pub const fn boots(&self) -> u32 {
+        self.boots
+    }
+
+    /// Whether it can hear and act.
+    pub const fn is_awake(&self) -> bool {
+        self.asleep_until.is_none()
+    }
+
+    /// Its number, from the path of a datagram to it.
+    pub const fn of_path(path: PathId) -> usize {
+        (path.0 / PATHS) as usize
+    }
+
+    /// A datagram arrived.
+    pub fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &mut [u8]) {
+        let local = self.clock.at(now);
+        let mut received = self.session.handle_datagram(local, path, datagram);
+        let mut taken = Vec::new();
+        while let Some(message) = received.next() {
+            taken.push((message.channel(), message.seq, message.payload.to_vec()));
+        }
+        drop(received);
+        // Whatever arrived changed no session: ACCEPT carries no message.
+        let session = self.session.hello_nonce();
+        let command = |(channel, seq, payload)| Command { session, channel, seq, payload };
+        self.received.extend(taken.into_iter().map(command));
+    }
+
+    /// When its session, its application or its schedule wants to act.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.asleep_until.is_some() {
+            return self.asleep_until;
+        }
+        let session = self.session.poll_timeout().map(|local| self.clock.when(local));
+        [session, self.load.due(), self.next_nap].into_iter().flatten().min()
+    }
+}
+
+/// The name of a device: `sensor`, `sensor1`, ..
+pub fn name(number: u32) -> DeviceId {
+    let name = if number == 0 { "sensor".to_owned() } else { format!("sensor{number}") };
+    DeviceId::new(name.as_bytes()).expect("a device id of 16 bytes at most")
+}
+
+fn connect(setup: &DeviceSetup, device: DeviceId, boot_epoch: u32, rng: &mut Rng) -> Session<Store> {
+    let mut random = [0; 32];
+    rng.fill_bytes(&mut random);
+    let identity = Identity { device, boot_epoch };
+    let session = Session::connect(&setup.config, identity, &setup.channels, random, setup.preset.allocate());
+    session.expect("the scenario's channels fit its preset")
+}

@@ -1,0 +1,92 @@
+//! The links between devices and their gateway: each carries one device or several, with a direction either way.
+//!
+//! Around each datagram the link carries what a network knows and an end does not: its path, and when it was sent.
+
+use firmware_sim::faults::Faults;
+use firmware_sim::link::{Link, Rng, flip_bits};
+use whimbrel_core::{Duration, Instant, PathId};
+
+/// Bytes in front of a datagram on a link: the path that it takes, and when it was sent.
+pub const HEADER: usize = 4 + 8;
+
+/// A datagram at the end of its way.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The way that it took.
+    pub path: PathId,
+    /// Its bytes, as they arrive.
+    pub datagram: Vec<u8>,
+}
+
+/// All links.
+#[derive(Debug)]
+pub struct Network {
+    /// From devices to the gateway.
+    pub up: Vec<Link>,
+    /// From the gateway to devices.
+    pub down: Vec<Link>,
+    /// The longest that a datagram took so far.
+    pub slowest: Duration,
+}
+
+impl Network {
+    /// Links that begin with these faults, the same in both directions.
+    pub fn new(faults: &[Faults], seed: u64) -> Self {
+        let links = |direction: u64| {
+            let link = |(at, faults): (u64, &Faults)| {
+                // Each from a seed of its own: the first links of a seed have those next to twice the seed.
+                let seed = seed.wrapping_mul(2).wrapping_add(direction).wrapping_add(at << 48);
+                Link::new(*faults, seed)
+            };
+            (0..).zip(faults).map(link).collect()
+        };
+        Self { up: links(0), down: links(1), slowest: Duration::ZERO }
+    }
+
+    /// A datagram enters a link.
+    pub fn send(link: &mut Link, now: Instant, path: PathId, datagram: &[u8]) {
+        let mut frame = Vec::with_capacity(HEADER + datagram.len());
+        frame.extend_from_slice(&path.0.to_le_bytes());
+        frame.extend_from_slice(&now.as_micros().to_le_bytes());
+        frame.extend_from_slice(datagram);
+        link.send_with(now, &frame, |frame, rng| spoil(frame, rng));
+    }
+
+    /// The next datagram that has arrived at the gateway by `now`.
+    pub fn poll_up(&mut self, now: Instant) -> Option<Arrival> {
+        let frame = self.up.iter_mut().find_map(|link| link.poll(now))?;
+        Some(self.unwrap(now, frame))
+    }
+
+    /// The next datagram that has arrived at a device by `now`.
+    pub fn poll_down(&mut self, now: Instant) -> Option<Arrival> {
+        let frame = self.down.iter_mut().find_map(|link| link.poll(now))?;
+        Some(self.unwrap(now, frame))
+    }
+
+    fn unwrap(&mut self, now: Instant, mut frame: Vec<u8>) -> Arrival {
+        let datagram = frame.split_off(HEADER);
+        let (path, sent) = frame.split_at(4);
+        let path = PathId(u32::from_le_bytes(path.try_into().expect("4 bytes")));
+        let sent = Instant::from_micros(u64::from_le_bytes(sent.try_into().expect("8 bytes")));
+        self.slowest = self.slowest.max(now.saturating_since(sent));
+        Arrival { path, datagram }
+    }
+
+    /// Every link in both directions.
+    pub fn links(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.up.iter_mut().chain(&mut self.down)
+    }
+
+    /// When the next datagram arrives.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.up.iter().chain(&self.down).filter_map(Link::poll_timeout).min()
+    }
+}
+
+/// Damage spares what is no part of the datagram.
+fn spoil(frame: &mut [u8], rng: &mut Rng) {
+    if let Some(datagram) = frame.get_mut(HEADER..) {
+        flip_bits(datagram, rng);
+    }
+}

@@ -1,0 +1,240 @@
+//! One stream as its sender knows it: what was accepted, and what has become of each message.
+
+use super::fates::Fates;
+use super::mode::{Kind, Mode};
+use core::ops::Range;
+use std::collections::BTreeSet;
+use whimbrel_core::{Duration, Instant};
+
+#[derive(Clone, Debug)]
+struct Accepted {
+    payload: Box<[u8]>,
+    deadline: Option<Instant>,
+    /// Given to the receiver's application, in whichever session.
+    handed: bool,
+    /// In the sink.
+    stored: bool,
+}
+
+/// How far a receiver may be wrong about the sender's deadlines. The remaining time is told when a datagram
+/// leaves, in milliseconds, and counted from when it arrives, by a clock that does not agree with the sender's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// How much later it may think they are.
+    pub late: Duration,
+    /// How much earlier.
+    pub early: Duration,
+}
+
+/// A message as the receiver's application sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Handed<'a> {
+    /// Which session of the receiver handed it on.
+    pub session: u64,
+    /// Its number.
+    pub seq: u64,
+    /// Its contents.
+    pub payload: &'a [u8],
+    /// When, by the sender's clock.
+    pub now: Instant,
+    /// How far the receiver may be wrong about deadlines.
+    pub doubt: Doubt,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    mode: Mode,
+    messages: Vec<Accepted>,
+    /// The receiver's session under which the last message was handed on, and what that session handed on:
+    /// everything `below` (or it was left out) and these.
+    session: Option<u64>,
+    below: u64,
+    handed: BTreeSet<u64>,
+    /// The first number that the sink does not hold, in order.
+    stored_below: u64,
+    stored: usize,
+    /// What the sender was told of.
+    reported: u64,
+}
+
+impl Flow {
+    /// A stream on which nothing was accepted.
+    pub fn new(mode: Mode) -> Self {
+        let (messages, handed) = (Vec::new(), BTreeSet::new());
+        Self { mode, messages, session: None, below: 0, handed, stored_below: 0, stored: 0, reported: 0 }
+    }
+
+    /// How it delivers.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The sender's session accepted message `seq`.
+    ///
+    /// # Errors
+    /// When the numbers are not 0, 1, 2, ..
+    pub fn accept(&mut self, seq: u64, payload: &[u8], deadline: Option<Instant>) -> Result<(), String> {
+        if seq != self.messages.len() as u64 {
+            return Err(format!("accepted as {seq}, but {} came before it", self.messages.len()));
+        }
+        self.messages.push(Accepted { payload: payload.into(), deadline, handed: false, stored: false });
+        Ok(())
+    }
+
+    /// The receiver's session handed a message on.
+    ///
+    /// # Errors
+    /// When it was never accepted, is not what was accepted, comes twice, out of order or too late.
+    pub fn hand(&mut self, handed: Handed<'_>) -> Result<(), String> {
+        let Handed { session, seq, payload, now, doubt } = handed;
+        let Mode { kind, durable } = self.mode;
+        let begins = self.session != Some(session);
+        let message = self.messages.get(seq as usize).ok_or(format!("{seq} handed on, but never accepted"))?;
+        if *message.payload != *payload {
+            return Err(format!("{seq} handed on as {payload:02x?}, accepted as {:02x?}", message.payload));
+        }
+        if let Some(deadline) = message.deadline.filter(|deadline| *deadline + doubt.late < now) {
+            return Err(format!(
+                "{seq} handed on {} us after its deadline",
+                now.saturating_since(deadline).as_micros()
+            ));
+        }
+        if message.handed && !durable {
+            return Err(format!("{seq} handed on twice"));
+        }
+        if begins {
+            (self.session, self.below) = (Some(session), if kind == Kind::Latest { self.below } else { 0 });
+            self.handed.clear();
+        }
+        match kind {
+            Kind::Ordered => {
+                if seq < self.below {
+                    return Err(format!("{seq} handed on after {}", self.below - 1));
+                }
+                let skipped = self.below.max(self.stored_below)..seq;
+                // A session that begins goes on behind what is stored, and what the one before left in doubt.
+                if !begins || durable {
+                    self.may_skip(skipped, now + doubt.early)?;
+                }
+                self.below = seq + 1;
+            }
+            Kind::Latest => {
+                if seq < self.below {
+                    return Err(format!("{seq} handed on after the newer {}", self.below - 1));
+                }
+                self.below = seq + 1;
+            }
+            _ => {
+                if !self.handed.insert(seq) {
+                    return Err(format!("{seq} handed on twice in one session"));
+                }
+            }
+        }
+        self.messages[seq as usize].handed = true;
+        Ok(())
+    }
+
+    /// An ordered stream leaves messages out only when they expired by then.
+    fn may_skip(&self, mut skipped: Range<u64>, now: Instant) -> Result<(), String> {
+        let expired = |seq: u64| self.messages[seq as usize].deadline.is_some_and(|deadline| deadline <= now);
+        match skipped.find(|seq| !expired(*seq)) {
+            Some(seq) => Err(format!("{seq} left out, although it has not expired")),
+            None => Ok(()),
+        }
+    }
+
+    /// The sink stored a message for the first time. What expired by `now` may be left out.
+    ///
+    /// # Errors
+    /// When it was never handed on, is stored already, or out of order.
+    pub fn store(&mut self, seq: u64, now: Instant) -> Result<(), String> {
+        let message = self.messages.get(seq as usize).ok_or(format!("{seq} stored, but never accepted"))?;
+        if message.stored || !message.handed {
+            return Err(format!("{seq} stored: {}", if message.stored { "twice" } else { "never handed on" }));
+        }
+        if self.mode.kind == Kind::Ordered {
+            if seq < self.stored_below {
+                return Err(format!("{seq} stored when {} was expected", self.stored_below));
+            }
+            if self.mode.durable {
+                self.may_skip(self.stored_below..seq, now)?;
+            }
+            self.stored_below = seq + 1;
+        }
+        self.messages[seq as usize].stored = true;
+        self.stored += 1;
+        Ok(())
+    }
+
+    /// The sender's session said that everything below `next` is stored.
+    ///
+    /// # Errors
+    /// When it is not, and has not expired either.
+    pub fn committed(&mut self, next: u64, now: Instant) -> Result<(), String> {
+        self.report(next)?;
+        let lies = |message: &Accepted| !message.stored && message.deadline.is_none_or(|deadline| deadline > now);
+        match self.messages.iter().take(next as usize).position(lies) {
+            Some(seq) => Err(format!("committed below {next}, but {seq} is not stored")),
+            None => Ok(()),
+        }
+    }
+
+    /// The sender's session said that everything below `next` arrived. `handed`: and nothing can keep the
+    /// receiver from handing it on.
+    ///
+    /// # Errors
+    /// When it did not, and has not expired either.
+    pub fn acknowledged(&mut self, next: u64, now: Instant, handed: bool) -> Result<(), String> {
+        self.report(next)?;
+        let lies = |message: &Accepted| !message.handed && message.deadline.is_none_or(|deadline| deadline > now);
+        let promised = matches!(self.mode.kind, Kind::Ordered | Kind::Reliable);
+        match self.messages.iter().take(next as usize).position(lies).filter(|_| handed && promised) {
+            Some(seq) => Err(format!("acknowledged below {next}, but {seq} was not handed on")),
+            None => Ok(()),
+        }
+    }
+
+    fn report(&mut self, next: u64) -> Result<(), String> {
+        if next < self.reported || next > self.messages.len() as u64 {
+            return Err(format!("told of {next} after {}, of {} accepted", self.reported, self.messages.len()));
+        }
+        self.reported = next;
+        Ok(())
+    }
+
+    /// What became of the messages until now.
+    pub fn fates(&self, now: Instant) -> Fates {
+        let mut fates = Fates { accepted: self.messages.len() as u64, ..Fates::default() };
+        let newest = self.messages.iter().rposition(|message| message.handed).unwrap_or(0);
+        for (seq, message) in self.messages.iter().enumerate() {
+            let delivered = if self.mode.durable { message.stored } else { message.handed };
+            let expired = message.deadline.is_some_and(|deadline| deadline <= now);
+            let count = match self.mode.kind {
+                _ if delivered => &mut fates.delivered,
+                Kind::Latest if seq < newest => &mut fates.superseded,
+                _ if expired => &mut fates.expired,
+                Kind::BestEffort => &mut fates.lost,
+                _ => &mut fates.open,
+            };
+            *count += 1;
+        }
+        fates
+    }
+
+    /// Whether the newest value neither arrived nor expired.
+    pub fn lacks_newest(&self, now: Instant) -> bool {
+        let open = |last: &Accepted| !last.handed && last.deadline.is_none_or(|deadline| deadline > now);
+        self.messages.last().is_some_and(open)
+    }
+
+    /// Messages that the sink stored.
+    pub const fn stored_count(&self) -> usize {
+        self.stored
+    }
+
+    /// Messages accepted.
+    pub const fn accepted_count(&self) -> usize {
+        self.messages.len()
+    }
+}

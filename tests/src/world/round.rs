@@ -1,0 +1,303 @@
+//! One round of the world: whatever is due now happens once, and the oracles look at it.
+
+use super::World;
+use crate::device::Device;
+use crate::gateway::Taken;
+use crate::network::Network;
+use crate::oracle::{Doubt, Handed};
+use crate::sink::Outcome;
+use crate::trace::describe;
+use whimbrel_core::{Duration, Event, Instant, PathId};
+
+/// Two clocks a thousandth apart in either direction disagree by so much about the longest lifetime, a minute.
+const DRIFT: Duration = Duration::from_millis(120);
+/// A lifetime is told in milliseconds.
+const ROUNDING: Duration = Duration::from_millis(1);
+
+impl World {
+    #[track_caller]
+    pub(super) fn must<T>(&self, device: usize, result: Result<T, String>) -> T {
+        result.unwrap_or_else(|error| panic!("{}, device {device}: {error}", self.place()))
+    }
+
+    /// Whether anything happened.
+    pub(super) fn round(&mut self) -> bool {
+        let mut moved = self.sleep_and_wake();
+        moved |= self.arrive();
+        for at in 0..self.devices.len() {
+            moved |= self.device_timeout(at);
+        }
+        self.gateway.advance(self.now);
+        self.look_at_gateway();
+        for at in 0..self.devices.len() {
+            if self.devices[at].is_awake() {
+                moved |= self.listen(at);
+                moved |= self.pump(at);
+            }
+        }
+        for at in 0..self.gateway.peers.len() {
+            moved |= self.gateway_application(at);
+        }
+        for at in 0..self.devices.len() {
+            moved |= self.device_transmit(at);
+        }
+        moved | self.gateway_transmit()
+    }
+
+    fn sleep_and_wake(&mut self) -> bool {
+        let now = self.now;
+        let mut moved = false;
+        for device in &mut self.devices {
+            if device.asleep_until.is_some_and(|until| until <= now) {
+                device.asleep_until = None;
+                device.next_nap = device.naps.map(|naps| now + naps.awake);
+                if device.naps.is_some_and(|naps| naps.tells) {
+                    device.session.wake(device.clock.at(now));
+                }
+                moved = true;
+            } else if device.is_awake()
+                && let Some(naps) = device.naps
+                && device.next_nap.is_some_and(|nap| nap <= now)
+            {
+                (device.next_nap, device.asleep_until) = (None, Some(now + naps.asleep));
+                self.tally.sleeps += 1;
+            }
+        }
+        moved
+    }
+
+    fn arrive(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(mut arrival) = self.network.poll_up(self.now) {
+            let (path, at) = (arrival.path, Device::of_path(arrival.path));
+            self.trace.note(self.now, || format!("        > gateway  {path:?}"));
+            if let Some(device) = self.devices.get_mut(at) {
+                self.gateway.receive(self.now, path, &mut arrival.datagram, &mut device.packets);
+            }
+            self.look_at_gateway();
+            moved = true;
+        }
+        while let Some(mut arrival) = self.network.poll_down(self.now) {
+            moved = true;
+            let at = Device::of_path(arrival.path);
+            let Some(device) = self.devices.get(at) else { continue };
+            let (awake, reached) = (device.is_awake(), device.path == arrival.path);
+            self.trace.note(self.now, || format!("device {at} < {}", if awake && reached { "" } else { "nobody" }));
+            match (awake, reached) {
+                (true, true) => self.hand_to_device(at, arrival.path, &mut arrival.datagram),
+                (false, true) => self.tally.lost_asleep += 1,
+                (_, false) => self.tally.lost_path += 1,
+            }
+        }
+        moved
+    }
+
+    /// Hands a datagram to a device, past the link.
+    pub fn to_device(&mut self, at: usize, path: PathId, datagram: &[u8]) {
+        self.hand_to_device(at, path, &mut datagram.to_vec());
+    }
+
+    fn hand_to_device(&mut self, at: usize, path: PathId, datagram: &mut [u8]) {
+        let (now, doubt) = (self.now, self.doubt(at));
+        let device = &mut self.devices[at];
+        let known = device.received.len();
+        device.handle_datagram(now, path, datagram);
+        let mut checked = Ok(());
+        for command in device.received.get(known..).unwrap_or(&[]) {
+            let (session, seq, payload) = (command.session, command.seq.value(), &command.payload);
+            let flow = device.oracle.down(session, command.channel.live());
+            checked = flow.and_then(|flow| flow.hand(Handed { session, seq, payload, now, doubt }));
+            self.trace.note(now, || format!("device {at} takes {:?}:{seq}", command.channel));
+            if checked.is_err() {
+                break;
+            }
+        }
+        self.must(at, checked);
+    }
+
+    fn doubt(&self, at: usize) -> Doubt {
+        let device = &self.devices[at];
+        let drift = if device.clock.ppm() == 0 { Duration::ZERO } else { DRIFT };
+        let early = ROUNDING.saturating_add(device.disturbed).saturating_add(drift);
+        Doubt { late: self.network.slowest.saturating_add(early), early }
+    }
+
+    fn device_timeout(&mut self, at: usize) -> bool {
+        let device = &mut self.devices[at];
+        let local = device.clock.at(self.now);
+        let due = device.is_awake() && device.session.poll_timeout().is_some_and(|time| time <= local);
+        if due {
+            device.session.handle_timeout(local);
+        }
+        due
+    }
+
+    /// What the gateway's application and its sinks got since the last look.
+    fn look_at_gateway(&mut self) {
+        let now = self.now;
+        for at in 0..self.gateway.peers.len() {
+            while let Some(taken) = self.gateway.peers[at].taken.pop_front() {
+                let doubt = self.doubt(at);
+                // Deadlines are by the clock of the sender.
+                let sender = self.devices[at].time(now);
+                let oracle = &mut self.devices[at].oracle;
+                let checked = match &taken {
+                    Taken::Handed(session, row) => oracle.received(row.stream, row.epoch).and_then(|flow| {
+                        let (session, seq, payload) = (*session, row.seq.value(), &row.payload);
+                        flow.hand(Handed { session, seq, payload, now: sender, doubt })
+                    }),
+                    Taken::Stored(row, Outcome::Stored) => {
+                        oracle.stored(row.stream, row.epoch, row.seq, sender + doubt.early)
+                    }
+                    Taken::Stored(_, Outcome::Duplicate) => Ok(()),
+                };
+                self.trace.note(now, || match &taken {
+                    Taken::Handed(_, row) => format!("gateway takes {}:{}", row.stream.to_wire(), row.seq.value()),
+                    Taken::Stored(row, outcome) => {
+                        format!("gateway {outcome:?} {}:{}", row.stream.to_wire(), row.seq.value())
+                    }
+                });
+                self.must(at, checked);
+            }
+        }
+    }
+
+    /// The device's events.
+    fn listen(&mut self, at: usize) -> bool {
+        let (now, stalled, doubt) = (self.now, self.tally.stalls > 0, self.doubt(at));
+        let mut heard = false;
+        while let Some(event) = self.devices[at].session.poll_event() {
+            heard = true;
+            self.trace.note(now, || format!("device {at} {event:?}"));
+            let device = &mut self.devices[at];
+            let ledger = device.session.ledger();
+            let handed = !stalled && ledger.in_doubt == 0 && ledger.undeliverable == 0;
+            let time = device.time(now) + doubt.early;
+            let checked = match event {
+                Event::StreamOpened { stream, epoch } => device.oracle.opened(stream, epoch),
+                Event::Committed { stream, next } => {
+                    device.oracle.up(stream).and_then(|flow| flow.committed(next.value(), time))
+                }
+                Event::Acknowledged { stream, next } => {
+                    device.oracle.up(stream).and_then(|flow| flow.acknowledged(next.value(), time, handed))
+                }
+                Event::QueueFreed => {
+                    device.load.unblock();
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            device.events.push(event);
+            self.must(at, checked);
+        }
+        heard
+    }
+
+    /// The device's application sends what the session takes.
+    fn pump(&mut self, at: usize) -> bool {
+        let (now, mut moved) = (self.now, false);
+        loop {
+            let device = &mut self.devices[at];
+            let local = device.time(now);
+            let sent = device.load.send(&mut device.session, now, local, &mut device.rng);
+            let Some(sent) = self.must(at, sent) else { return moved };
+            moved = true;
+            let device = &mut self.devices[at];
+            let (stream, seq) = (sent.id.stream, sent.id.seq.value());
+            let checked = device.oracle.accepted(sent.id, &sent.payload, sent.deadline);
+            self.trace.note(now, || format!("device {at} sends {}:{seq} +{}", stream.to_wire(), sent.payload.len()));
+            self.must(at, checked);
+        }
+    }
+
+    /// The gateway's application: events, and what it sends to the device.
+    fn gateway_application(&mut self, at: usize) -> bool {
+        let (now, doubt, mut moved) = (self.now, self.doubt(at), false);
+        let peer = &mut self.gateway.peers[at];
+        let Some(session) = &mut peer.live else { return false };
+        let early = now + doubt.early;
+        let (nonce, oracle) = (session.hello_nonce(), &mut self.devices[at].oracle);
+        let mut checked = Ok(());
+        while let Some(event) = session.poll_event() {
+            moved = true;
+            match event {
+                Event::QueueFreed => peer.load.unblock(),
+                Event::Acknowledged { stream, next } => {
+                    let flow = oracle.down(nonce, stream);
+                    checked = checked.and(flow.and_then(|flow| flow.acknowledged(next.value(), early, true)));
+                }
+                _ => {}
+            }
+        }
+        while checked.is_ok() {
+            match peer.load.send(session, now, now, &mut self.devices[at].rng) {
+                Ok(Some(sent)) => {
+                    moved = true;
+                    let (stream, seq) = (sent.id.stream, sent.id.seq.value());
+                    let flow = self.devices[at].oracle.down(nonce, stream);
+                    checked = flow.and_then(|flow| flow.accept(seq, &sent.payload, sent.deadline));
+                    self.trace.note(now, || format!("gateway sends {}:{seq} to {at}", stream.to_wire()));
+                }
+                Ok(None) => break,
+                Err(error) => checked = Err(error),
+            }
+        }
+        self.must(at, checked);
+        moved
+    }
+
+    fn device_transmit(&mut self, at: usize) -> bool {
+        let (now, mut moved) = (self.now, false);
+        let mut buf = [0; whimbrel_core::Config::MAX_DATAGRAM as usize];
+        while self.devices[at].is_awake() {
+            let device = &mut self.devices[at];
+            let Some(sent) = device.session.poll_transmit(device.clock.at(now), &mut buf) else { break };
+            moved = true;
+            let datagram = &buf[..sent.len];
+            let checked = device.packets.on_sent(None, datagram);
+            if let Some(link) = self.network.up.get_mut(device.link) {
+                Network::send(link, now, device.path, datagram);
+            }
+            self.note_sent(false, at, datagram);
+            self.must(at, checked);
+        }
+        moved
+    }
+
+    fn gateway_transmit(&mut self) -> bool {
+        let (now, mut moved) = (self.now, false);
+        while let Some((path, datagram)) = self.gateway.answer() {
+            moved = true;
+            self.enter_link(now, path, &datagram);
+        }
+        for at in 0..self.devices.len() {
+            loop {
+                let sent = self.gateway.transmit(now, at, &mut self.devices[at].packets);
+                let Some(out) = self.must(at, sent) else { break };
+                moved = true;
+                self.enter_link(now, out.path, &out.datagram);
+            }
+        }
+        moved
+    }
+
+    fn enter_link(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
+        let at = Device::of_path(path);
+        self.note_sent(true, at, datagram);
+        let link = self.devices.get(at).map_or(0, |device| device.link);
+        if let Some(link) = self.network.down.get_mut(link) {
+            Network::send(link, now, path, datagram);
+        }
+    }
+
+    fn note_sent(&mut self, by_gateway: bool, at: usize, datagram: &[u8]) {
+        if self.recording {
+            self.history.push((by_gateway, datagram.to_vec()));
+        }
+        self.trace.on_sent(self.now, by_gateway, datagram);
+        self.trace.note(self.now, || {
+            let arrow = if by_gateway { "<-- gateway" } else { "-->" };
+            format!("device {at} {arrow} {} bytes {}", datagram.len(), describe(datagram))
+        });
+    }
+}
