@@ -34,6 +34,8 @@ impl Outbox<'_> {
                 if let Some(owner) = self.stream_mut(stream) {
                     owner.count_unsent(message.priority, 1);
                 }
+                // What had arrived, and was not stored, has a deadline again.
+                self.state.next_expiry = self.state.next_expiry.min(message.expires);
                 if let Some(message) = self.message_mut(slot) {
                     // A packet of the old session must not speak for it.
                     if message.last_sent.is_sent() {
