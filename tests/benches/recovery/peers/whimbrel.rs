@@ -11,7 +11,7 @@ use whimbrel_core::{
 };
 
 /// A gateway that lends a session 128 slots of 256 bytes to messages that came early: 32 KiB.
-type Gateway = Inline<4, 4, 32, 64, 64, 128, 512, 128, 32_768, 0>;
+type Gateway = Inline<4, 4, 32, 64, 1920, 64, 128, 512, 128, 32_768, 0>;
 
 /// How many messages the gateway lets a device have outstanding: what its slots hold.
 const WINDOW: u16 = 128;
