@@ -54,6 +54,12 @@ pub(crate) fn measure<T: Send + Copy>(args: &Args, rows: Vec<Row>, method: &Meth
     lines
 }
 
+/// What a plot shows of each row: a value at each loss.
+pub(crate) fn points<T>(lines: &[Line<T>], value: impl Fn(&T) -> f64) -> Vec<(&'static str, Vec<(f64, f64)>)> {
+    let points = |outcomes: &[T]| LOSSES.map(f64::from).into_iter().zip(outcomes.iter().map(&value)).collect();
+    lines.iter().map(|(name, outcomes)| (*name, points(outcomes))).collect()
+}
+
 /// Those of the telemetry table.
 pub(crate) fn telemetry() -> Vec<Row> {
     vec![
