@@ -54,23 +54,14 @@ pub(crate) struct RamJournal<'a> {
 }
 
 impl RamJournal<'_> {
-    fn block_len(&self) -> usize {
+    /// Payload bytes in a block.
+    pub(crate) fn block_len(&self) -> usize {
         usize::from(self.state.block_len).max(1)
     }
 
     /// Blocks that a payload takes: an empty one takes one too, so that every handle names a block.
     pub(crate) fn blocks_of(&self, len: usize) -> usize {
         len.div_ceil(self.block_len()).max(1)
-    }
-
-    /// Bytes that so many blocks hold.
-    pub(crate) fn bytes_of(&self, blocks: usize) -> usize {
-        blocks * self.block_len()
-    }
-
-    /// All blocks.
-    pub(crate) fn blocks(&self) -> usize {
-        self.links.len()
     }
 
     /// Blocks that are free.

@@ -3,6 +3,7 @@
 use super::MessageId;
 use super::state::{Engine, Phase, State};
 use crate::channel::outbox::{NEVER, Terms};
+use crate::seq::Position;
 use crate::{ChannelId, CloseReason, Event, Ledger, SendError, SendOptions, SeqNo, StreamId};
 
 /// Lifetimes that a message may have, in ms: deadlines are kept in units of about a millisecond, and told
@@ -75,7 +76,8 @@ impl Engine<'_> {
     pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
         if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id && stream.durable) {
             // What was not handed on cannot be stored.
-            let committed = if next >= stream.handed { stream.next } else { next };
+            let all = !Position::of(next.min(stream.next)).is_before(stream.handed);
+            let committed = if all { stream.next } else { next };
             if committed > stream.committed {
                 stream.committed = committed;
                 stream.commit_due = true;

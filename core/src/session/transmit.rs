@@ -194,7 +194,7 @@ impl Engine<'_> {
             }
         }
         for stream in self.receive_streams() {
-            if stream.answers_forward() && emit_forwarded(stream.id, stream.next, stream.lacked, w).is_ok() {
+            if stream.answers_forward() && emit_forwarded(stream.id, stream.next, u64::from(stream.lacked), w).is_ok() {
                 stream.forwarded_due = false;
                 built.control.forwarded = true;
             }

@@ -141,7 +141,7 @@ impl Outbox<'_> {
             match message.state {
                 // FORWARDED settles these first.
                 EntryState::Doubtful => {}
-                EntryState::Void => self.shrink_gap(slot, Position::of(next.min(forwarded))),
+                EntryState::Void => self.shrink_gap(slot, below.earlier(forwarded)),
                 _ => {
                     self.vacate(stream, message.at);
                     self.release(slot);
@@ -153,7 +153,7 @@ impl Outbox<'_> {
             slot = message.next;
         }
         if let Some(owner) = self.stream_mut(stream) {
-            owner.committed = owner.committed.max(next);
+            owner.committed = owner.committed.later(below);
             owner.forward_check = true;
         }
     }

@@ -26,12 +26,13 @@ impl Outbox<'_> {
         let mut next = NEVER;
         for slot in 0..self.messages.len() as u16 {
             let Some(message) = self.message(slot).copied() else { break };
-            let has_arrived = message.state == EntryState::Arrived;
-            if !has_arrived && !matches!(message.state, EntryState::Unsent | EntryState::InFlight | EntryState::Due) {
-                continue;
-            }
+            let arrived = match message.state {
+                EntryState::Unsent | EntryState::InFlight | EntryState::Due => false,
+                EntryState::Arrived => true,
+                EntryState::Free | EntryState::Void | EntryState::Doubtful => continue,
+            };
             match self.expires(&message) {
-                Some(time) if time <= now && has_arrived => {
+                Some(time) if time <= now && arrived => {
                     if let Some(message) = self.message_mut(slot) {
                         message.expires = Deadline::PAST;
                     }
@@ -130,7 +131,7 @@ impl Outbox<'_> {
             return None;
         }
         let (mut slot, mut untold) = (owner.head, false);
-        let (mut point, told) = (owner.next, Position::of(owner.forward_sent));
+        let (mut point, told) = (owner.next, owner.forward_sent);
         while let Some(message) = self.message(slot) {
             // A fragment that arrived alone stands for a message that has not.
             let open = message.state == EntryState::Arrived
@@ -152,7 +153,7 @@ impl Outbox<'_> {
     /// FORWARD up to `point` goes into a packet.
     pub(crate) fn on_forward_sent(&mut self, stream: u8, point: SeqNo) {
         if let Some(owner) = self.stream_mut(stream) {
-            owner.forward_sent = point;
+            owner.forward_sent = Position::of(point);
             owner.forward_check = false;
         }
     }
@@ -169,13 +170,13 @@ impl Outbox<'_> {
     pub(crate) fn on_forwarded(&mut self, stream: u8, next: SeqNo, lacked: u64) {
         let Some(owner) = self.stream(stream).copied() else { return };
         // A peer cannot confirm what it was not told.
-        let next = next.min(owner.forward_sent);
-        if next <= owner.forwarded {
+        let next = Position::of(next.min(owner.next)).earlier(owner.forward_sent);
+        if !owner.forwarded.is_before(next) {
             return;
         }
-        let fresh = lacked.saturating_sub(owner.lacked).min(u64::from(u32::MAX)) as u32;
+        let fresh = (lacked as u32).wrapping_sub(owner.lacked);
         let (mut void, mut doubtful) = (0u32, 0u32);
-        let (mut slot, below, known) = (owner.head, Position::of(next), Position::of(owner.forwarded));
+        let (mut slot, below, known) = (owner.head, next, owner.forwarded);
         while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             if message.state.is_gap() {
                 let end = message.at.add(u32::from(message.len)).earlier(below);
@@ -190,17 +191,16 @@ impl Outbox<'_> {
         ledger.delivered = ledger.delivered.wrapping_add(doubtful - expired);
         self.state.pending = self.state.pending.saturating_sub(doubtful as u16);
         if let Some(owner) = self.stream_mut(stream) {
-            (owner.forwarded, owner.lacked) = (next, lacked.max(owner.lacked));
+            (owner.forwarded, owner.lacked) = (next, lacked as u32);
         }
         self.confirm_gaps(stream, next);
     }
 
     /// Lets go of the gaps below `next`. A durable stream keeps them until COMMIT: a new session
     /// may begin below them.
-    fn confirm_gaps(&mut self, stream: u8, next: SeqNo) {
+    fn confirm_gaps(&mut self, stream: u8, next: Position) {
         let Some(owner) = self.stream(stream).copied() else { return };
-        let done = Position::of(if owner.durable { next.min(owner.committed) } else { next });
-        let below = Position::of(next);
+        let (below, done) = (next, if owner.durable { next.earlier(owner.committed) } else { next });
         let mut slot = owner.head;
         while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             let settled = !below.is_before(message.at.add(u32::from(message.len)));

@@ -271,11 +271,11 @@ impl Outbox<'_> {
     pub(crate) fn longest(&self, terms: &Terms) -> usize {
         let reserve = if terms.priority > Priority::Normal { (0, 0) } else { self.state.reserve };
         let entries = self.messages.len().saturating_sub(usize::from(reserve.0)).min(FRAGMENTS_MAX);
-        let blocks = self.journal.blocks().saturating_sub(usize::from(reserve.1));
+        let blocks = self.journal.links.len().saturating_sub(usize::from(reserve.1));
         let each = self.journal.blocks_of(terms.fragment);
         let full = blocks.checked_div(each).unwrap_or(0).min(entries);
-        let left = if full < entries { self.journal.bytes_of(blocks.saturating_sub(full * each)) } else { 0 };
-        let whole = if entries > 0 { terms.whole.min(self.journal.bytes_of(blocks)) } else { 0 };
+        let left = if full < entries { blocks.saturating_sub(full * each) * self.journal.block_len() } else { 0 };
+        let whole = if entries > 0 { terms.whole.min(blocks * self.journal.block_len()) } else { 0 };
         whole.max(full * terms.fragment + left.min(terms.fragment))
     }
 

@@ -53,6 +53,7 @@ pub(crate) fn run(args: &Args) -> Report {
         columns: ["interval", "resumed", "worst", "excess, worst", "caught up", "arrived"].map(Into::into).into(),
         rows: Vec::new(),
         values: Vec::new(),
+        plot: None,
     };
     for (name, outcomes) in lines {
         let middle = |of: &dyn Fn(&Outcome) -> f64| {

@@ -6,6 +6,7 @@ use super::rows::{self, Line, Make, Method};
 use crate::args::Args;
 use crate::load::{Load, Pace};
 use crate::peers::yardstick::{MESSAGE, PACKET, PACKET_MAX};
+use crate::plot::GOODPUT;
 use crate::statistics::{median, percentile};
 use crate::world::{UDP_IP, World};
 use serde_json::json;
@@ -114,5 +115,6 @@ fn report(lines: &[Line<Outcome>]) -> Report {
         columns: columns.iter().cloned().chain(columns.iter().map(|loss| format!("queue {loss}"))).collect(),
         rows: lines.iter().map(|(name, outcomes)| ((*name).into(), cells(outcomes))).collect(),
         values: lines.iter().map(|(_, outcomes)| value(outcomes)).collect(),
+        plot: Some((GOODPUT.file, GOODPUT.draw(&rows::points(lines, |outcome| outcome.goodput)))),
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args) -> Report {
         columns: ["Jain, median", "Jain, worst", "smallest", "largest", "all", "queue"].map(Into::into).into(),
         rows: Vec::new(),
         values: Vec::new(),
+        plot: None,
     };
     for (name, outcomes) in lines {
         let middle = |of: &dyn Fn(&Outcome) -> f64| {

@@ -39,6 +39,7 @@ pub(crate) fn run(args: &Args) -> Report {
         columns: ["p50", "p95", "p99"].map(Into::into).into(),
         rows: Vec::new(),
         values: Vec::new(),
+        plot: None,
     };
     for (name, outcomes) in lines {
         let each = |at: usize| median(&outcomes.iter().map(|outcome| outcome[at]).collect::<Vec<_>>());

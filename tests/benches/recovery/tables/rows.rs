@@ -54,6 +54,12 @@ pub(crate) fn measure<T: Send + Copy>(args: &Args, rows: Vec<Row>, method: &Meth
     lines
 }
 
+/// What a plot shows of each row: a value at each loss.
+pub(crate) fn points<T>(lines: &[Line<T>], value: impl Fn(&T) -> f64) -> Vec<(&'static str, Vec<(f64, f64)>)> {
+    let points = |outcomes: &[T]| LOSSES.map(f64::from).into_iter().zip(outcomes.iter().map(&value)).collect();
+    lines.iter().map(|(name, outcomes)| (*name, points(outcomes))).collect()
+}
+
 /// Those of the telemetry table.
 pub(crate) fn telemetry() -> Vec<Row> {
     vec![
@@ -76,7 +82,7 @@ pub(crate) fn bulk() -> Vec<Row> {
     vec![
         row("whimbrel, 32 KiB", |seed| whimbrel::flow(Preset::Large, Redundancy::None, seed)),
         row("whimbrel, 32 KiB, adaptive", |seed| whimbrel::flow(Preset::Large, Redundancy::Adaptive, seed)),
-        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Medium, Redundancy::None, seed)),
+        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Uplink, Redundancy::None, seed)),
         row("yardstick, 32 KiB", move |_| Box::new(Yardstick::bulk(memory))),
     ]
     .into_iter()

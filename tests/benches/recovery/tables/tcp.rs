@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Args) -> Report {
             .into(),
         rows: Vec::new(),
         values: Vec::new(),
+        plot: None,
     };
     for (name, outcomes) in lines {
         let share = |outcome: &Outcome| outcome.goodput[0] / (outcome.goodput[0] + outcome.goodput[1]);

@@ -6,6 +6,7 @@ use super::rows::{self, Line, Make, Method};
 use crate::args::Args;
 use crate::load::{Load, Pace};
 use crate::peers::yardstick::{MESSAGE, PACKET};
+use crate::plot::LATENCY;
 use crate::statistics::{median, percentile};
 use crate::world::{UDP_IP, World};
 use serde_json::json;
@@ -106,5 +107,6 @@ fn report(lines: &[Line<Outcome>]) -> Report {
         columns: columns.iter().cloned().chain(columns.iter().map(|loss| format!("bytes {loss}"))).collect(),
         rows: lines.iter().map(|(name, outcomes)| ((*name).into(), cells(outcomes))).collect(),
         values: lines.iter().map(|(_, outcomes)| value(outcomes)).collect(),
+        plot: Some((LATENCY.file, LATENCY.draw(&rows::points(lines, |outcome| outcome.percentiles[2] as f64 / 1_000.0)))),
     }
 }
