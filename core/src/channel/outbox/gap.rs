@@ -179,8 +179,13 @@ impl Outbox<'_> {
         let (mut slot, below, known) = (owner.head, next, owner.forwarded);
         while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             if message.state.is_gap() {
-                let end = message.at.add(u32::from(message.len)).earlier(below);
-                let count = end.since(message.at.later(known));
+                let end = message.at.add(u32::from(message.len));
+                if message.state == EntryState::Doubtful && below.is_before(end) {
+                    // It grew since FORWARD was sent, and what is settled of it would not be remembered when
+                    // the session ends: the next answer is for all of it.
+                    return;
+                }
+                let count = end.earlier(below).since(message.at.later(known));
                 *(if message.state == EntryState::Void { &mut void } else { &mut doubtful }) += count;
             }
             slot = message.next;
