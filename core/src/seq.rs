@@ -90,6 +90,49 @@ impl SeqNo {
     }
 }
 
+/// The lowest 32 bits of a message number, for those of one stream that are kept at one time: they lie
+/// within 2^31 of each other, so that serial number arithmetic (RFC 1982 section 3.2) tells their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(u32);
+
+impl Position {
+    pub(crate) const fn of(seq: SeqNo) -> Self {
+        Self(seq.0 as u32)
+    }
+
+    /// Whether it lies before `other`.
+    pub(crate) const fn is_before(self, other: Self) -> bool {
+        (self.0.wrapping_sub(other.0) as i32) < 0
+    }
+
+    /// Steps from `earlier` to it; 0 when it lies before.
+    pub(crate) const fn since(self, earlier: Self) -> u32 {
+        if self.is_before(earlier) { 0 } else { self.0.wrapping_sub(earlier.0) }
+    }
+
+    pub(crate) const fn add(self, steps: u32) -> Self {
+        Self(self.0.wrapping_add(steps))
+    }
+
+    pub(crate) const fn later(self, other: Self) -> Self {
+        if self.is_before(other) { other } else { self }
+    }
+
+    pub(crate) const fn earlier(self, other: Self) -> Self {
+        if self.is_before(other) { self } else { other }
+    }
+
+    /// The lowest 16 bits: the form on the wire.
+    pub(crate) const fn truncate(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// The full number, which is not above `reference`.
+    pub(crate) const fn expand(self, reference: SeqNo) -> SeqNo {
+        SeqNo(reference.0.saturating_sub((reference.0 as u32).wrapping_sub(self.0) as u64))
+    }
+}
+
 /// RFC 9000 appendix A.3.
 const fn expand(truncated: u64, bits: u32, expected: u64) -> u64 {
     let window = 1u64 << bits;

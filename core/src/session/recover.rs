@@ -258,7 +258,8 @@ impl Engine<'_> {
         for stream in self.receive_streams() {
             stream.commit_due |= control.commit && stream.durable;
             stream.credit_due |= control.credit && stream.delivery.is_reliable();
-            stream.forwarded_due |= control.forwarded && stream.forward > SeqNo::ZERO;
+            let told = stream.delivery.is_reliable() && stream.forward > SeqNo::ZERO;
+            stream.forwarded_due |= control.forwarded && told;
         }
         if control.forward {
             self.outbox().on_forward_lost();

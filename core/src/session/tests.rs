@@ -9,7 +9,7 @@ use crate::wire::{RESET_LEN, ShortHeader, Writer};
 use crate::{DeviceId, PacketNumber, SchemaId};
 use std::vec::Vec;
 
-type Mem = Inline<2, 1, 16, 32, 8, 16, 8, 2, 256, 0>;
+type Mem = Inline<2, 1, 16, 32, 960, 8, 16, 8, 2, 256, 0>;
 
 const NOW: Instant = Instant::from_millis(5);
 const PATH: PathId = PathId(0);
@@ -255,4 +255,16 @@ fn credit_alone_is_long_enough_to_be_answered_by_a_reset() {
     assert!(packets[0].len() > RESET_LEN);
     let len = crate::wire::reset(&packets[0], &mut [0; 64]);
     assert_eq!(len, Some(RESET_LEN));
+}
+
+// Section 6.4: a request goes with an acknowledgement. Before there is one to send it must not keep the clock due.
+#[test]
+fn a_gap_in_a_packet_that_was_not_kept_leaves_no_timer_behind() {
+    let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
+    // Messages 1 to 3 without message 0: a third one finds no slot.
+    let packet = forge(&gateway, gateway.state.keys, 0, &[0xc0, 1, 1, 0, 1, 9, 0xc1, 1, 9, 0x81, 9]);
+    hand(&mut gateway, &packet);
+    assert_eq!(gateway.stats().rx_dropped.no_room, 1);
+    assert!(sent(&mut gateway, NOW).is_empty());
+    assert_eq!(gateway.poll_timeout(), None);
 }

@@ -12,9 +12,11 @@ impl State {
         }
         let established = self.phase == Phase::Established;
         let expiry = self.outbox.next_expiry;
+        // A NAK stands beside an acknowledgement: before there is one, nothing is asked for.
+        let may_ask = established && self.recovery.received.largest_accepted().is_some();
         [
             (expiry < NEVER).then_some(expiry),
-            self.reorder.ask_at.filter(|_| established),
+            self.reorder.ask_at.filter(|_| may_ask),
             self.hello.deadline(),
             self.recovery.ack.deadline().filter(|_| established),
             self.recovery.loss_time.filter(|_| established),

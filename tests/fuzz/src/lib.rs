@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes. `whimbrel-tests` includes this file too and runs every
+//! What the fuzz targets do with their bytes. The tests of the core include this file too and run every
 //! input of the corpus through it, so that what the fuzzer found once is tested on any toolchain.
 //!
 //! Each module has a `run` that panics when something does not hold.

@@ -7,7 +7,7 @@ use whimbrel_core::wire::{ShortHeader, Writer, crc};
 use whimbrel_core::{ConnectionId, PacketNumber};
 
 /// A packet of the session with frames drawn from the bytes, under a right trailer.
-pub fn packet(member: &Member, to_device: bool, source: &mut Source<'_>) -> Datagram {
+pub(super) fn packet(member: &Member, to_device: bool, source: &mut Source<'_>) -> Datagram {
     let cid = if to_device { ConnectionId::EMPTY } else { member.session.local_cid() };
     let (pn, len) = (u64::from(source.u16()), usize::from(source.u8()));
     let header = ShortHeader { cid, key_phase: false, pn_len: 4, truncated_pn: pn as u32 };

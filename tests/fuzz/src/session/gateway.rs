@@ -13,30 +13,30 @@ use whimbrel_core::{
 const SESSIONS_MAX: usize = 4;
 
 /// One session.
-pub struct Member {
-    pub serial: u32,
-    pub session: Session<Ram>,
+pub(super) struct Member {
+    pub(super) serial: u32,
+    pub(super) session: Session<Ram>,
     /// Its own nonce, from its ACCEPT.
-    pub nonce: u64,
+    pub(super) nonce: u64,
 }
 
 /// See the module.
-pub struct Gateway {
+pub(super) struct Gateway {
     config: Config,
     size: Size,
-    pub channels: Vec<ChannelConfig>,
-    pub members: Vec<Member>,
+    pub(super) channels: Vec<ChannelConfig>,
+    pub(super) members: Vec<Member>,
     /// Watermarks by stream and epoch: the store. It survives restarts.
     stored: BTreeMap<(u8, u32), SeqNo>,
     serial: u32,
     /// The answer to the next HELLO, if it is to be refused.
-    pub refusal: Option<CloseReason>,
+    pub(super) refusal: Option<CloseReason>,
     /// Answers to datagrams of no session.
-    pub answers: Vec<Vec<u8>>,
+    pub(super) answers: Vec<Vec<u8>>,
 }
 
 impl Gateway {
-    pub fn new(config: Config, size: Size, channels: Vec<ChannelConfig>) -> Self {
+    pub(super) fn new(config: Config, size: Size, channels: Vec<ChannelConfig>) -> Self {
         Self {
             config,
             size,
@@ -50,14 +50,14 @@ impl Gateway {
     }
 
     /// Everything but the store is lost.
-    pub fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.members.clear();
         self.answers.clear();
     }
 
     /// A datagram arrives; the application takes at most `take` messages. Returns them, and whether the
     /// datagram did anything but be dropped.
-    pub fn handle(
+    pub(super) fn handle(
         &mut self,
         now: Instant,
         path: PathId,
@@ -164,7 +164,7 @@ impl Gateway {
     }
 
     /// Takes the messages that wait, at most so many of each session.
-    pub fn collect(&mut self, now: Instant, take: usize) -> Vec<Row> {
+    pub(super) fn collect(&mut self, now: Instant, take: usize) -> Vec<Row> {
         let members = self.members.iter_mut();
         let rows: Vec<Row> =
             members.flat_map(|member| rows(member.session.poll_received(now), member.serial, take)).collect();
@@ -173,14 +173,14 @@ impl Gateway {
     }
 
     /// Tells the device that everything handed on is stored, as it is.
-    pub fn commit(&mut self, now: Instant, stream: StreamId) {
+    pub(super) fn commit(&mut self, now: Instant, stream: StreamId) {
         if let Some(member) = self.members.first_mut() {
             member.session.commit(now, stream, SeqNo::new(u64::MAX));
         }
     }
 
     /// Datagrams to send, each with the session's serial; those of no session first.
-    pub fn transmit(&mut self, now: Instant, out: &mut impl FnMut(Vec<u8>)) {
+    pub(super) fn transmit(&mut self, now: Instant, out: &mut impl FnMut(Vec<u8>)) {
         self.answers.drain(..).for_each(&mut *out);
         let mut buf = vec![0; usize::from(self.config.max_datagram)];
         for member in &mut self.members {
@@ -198,7 +198,7 @@ impl Gateway {
 }
 
 /// At most `take` messages; what is not taken waits in the session.
-pub fn rows(mut received: Received<'_>, session: u32, take: usize) -> Vec<Row> {
+pub(super) fn rows(mut received: Received<'_>, session: u32, take: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     while rows.len() < take {
         let Some(message) = received.next() else { break };

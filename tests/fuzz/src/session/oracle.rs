@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use whimbrel_core::{Delivery, MessageId, SeqNo, StreamEpoch, StreamId};
 
 /// One sender's memory of a stream: a boot of the device, or a session of the gateway.
-pub type Origin = u32;
+pub(super) type Origin = u32;
 
 /// A message that went in.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ struct Progress {
 
 /// Follows one direction.
 #[derive(Debug, Default)]
-pub struct Oracle {
+pub(super) struct Oracle {
     accepted: BTreeMap<(Origin, u8), Vec<Accepted>>,
     /// Whose a stream's epoch is.
     owners: BTreeMap<(u8, u32), Origin>,
@@ -34,42 +34,42 @@ pub struct Oracle {
 
 /// A message as it came out.
 #[derive(Debug)]
-pub struct Row {
+pub(super) struct Row {
     /// The serial of the gateway's session.
-    pub session: u32,
-    pub stream: StreamId,
-    pub epoch: StreamEpoch,
-    pub seq: SeqNo,
-    pub durable: bool,
-    pub payload: Vec<u8>,
+    pub(super) session: u32,
+    pub(super) stream: StreamId,
+    pub(super) epoch: StreamEpoch,
+    pub(super) seq: SeqNo,
+    pub(super) durable: bool,
+    pub(super) payload: Vec<u8>,
 }
 
 impl Oracle {
     /// A message was accepted: numbers count up.
-    pub fn accepted(&mut self, origin: Origin, id: MessageId, payload: &[u8], excused: bool) {
+    pub(super) fn accepted(&mut self, origin: Origin, id: MessageId, payload: &[u8], excused: bool) {
         let messages = self.accepted.entry((origin, id.stream.to_wire())).or_default();
         assert_eq!(id.seq.value(), messages.len() as u64, "numbers must count up");
         messages.push(Accepted { payload: payload.to_vec(), excused });
     }
 
     /// The origin was given an epoch: nobody else's.
-    pub fn opened(&mut self, origin: Origin, stream: StreamId, epoch: StreamEpoch) {
+    pub(super) fn opened(&mut self, origin: Origin, stream: StreamId, epoch: StreamEpoch) {
         let owner = *self.owners.entry((stream.to_wire(), epoch.number())).or_insert(origin);
         assert_eq!(owner, origin, "an epoch is used twice");
     }
 
     /// Whose epoch it is.
-    pub fn owner(&self, stream: StreamId, epoch: StreamEpoch) -> Origin {
+    pub(super) fn owner(&self, stream: StreamId, epoch: StreamEpoch) -> Origin {
         *self.owners.get(&(stream.to_wire(), epoch.number())).expect("an epoch that nobody was given")
     }
 
     /// A session begins, and goes on with the stream there.
-    pub fn begins(&mut self, session: u32, stream: StreamId, next: SeqNo) {
+    pub(super) fn begins(&mut self, session: u32, stream: StreamId, next: SeqNo) {
         self.progress.insert((session, stream.to_wire()), Progress { next: next.value(), got: BTreeSet::new() });
     }
 
     /// A message came out: it must be what went in, and keep the promise of its channel.
-    pub fn delivered(&mut self, origin: Origin, delivery: Delivery, message: &Row) {
+    pub(super) fn delivered(&mut self, origin: Origin, delivery: Delivery, message: &Row) {
         let (stream, seq) = (message.stream.to_wire(), message.seq.value());
         let accepted = self.accepted.get(&(origin, stream)).map_or(&[][..], Vec::as_slice);
         let payload = accepted.get(seq as usize).map(|accepted| &accepted.payload);
@@ -86,13 +86,18 @@ impl Oracle {
         }
         progress.next = seq + 1;
         progress.got.insert(seq);
-        let first = self.delivered.entry((origin, stream)).or_default().insert(seq);
-        // A durable message may come again after the gateway died: its store knows it.
-        assert!(first || message.durable, "twice, in two sessions: {message:?}");
+        let delivered = self.delivered.entry((origin, stream)).or_default();
+        if delivery == Delivery::Latest {
+            assert!(delivered.last().is_none_or(|last| seq >= *last), "older than in another session: {message:?}");
+        }
+        let first = delivered.insert(seq);
+        // A durable message may come again after the gateway died: its store knows it. So may the newest value.
+        let again = message.durable || delivery == Delivery::Latest;
+        assert!(first || again, "twice, in two sessions: {message:?}");
     }
 
     /// Whether everything accepted on the stream that had to be delivered was.
-    pub fn is_complete(&self, origin: Origin, stream: StreamId) -> bool {
+    pub(super) fn is_complete(&self, origin: Origin, stream: StreamId) -> bool {
         let key = (origin, stream.to_wire());
         let accepted = self.accepted.get(&key).map_or(&[][..], Vec::as_slice);
         let delivered = self.delivered.get(&key);

@@ -7,7 +7,7 @@ use whimbrel_core::{CloseReason, Duration, Instant, PathId, SendOptions};
 
 impl World {
     /// One step.
-    pub fn step(&mut self, source: &mut Source<'_>) {
+    pub(super) fn step(&mut self, source: &mut Source<'_>) {
         match source.u8() % 32 {
             0..=5 => self.send_up(source),
             6 | 7 => self.send_down(source),
@@ -109,6 +109,7 @@ impl World {
         let to_device = source.bool();
         let Some(at) = source.index(self.gateway.members.len()) else { return };
         let datagram = forge::packet(&self.gateway.members[at], to_device, source);
+        self.forged = true;
         if to_device {
             self.to_device(datagram, usize::MAX);
         } else {

@@ -12,7 +12,7 @@ use whimbrel_core::{
 };
 
 /// Datagrams that one end may send within one instant, without hearing anything.
-pub const BURST_MAX: usize = 500;
+pub(super) const BURST_MAX: usize = 500;
 /// Exchanges within one instant.
 const ROUNDS_MAX: usize = 500;
 /// Jumps to the next deadline until both ends must have come to rest.
@@ -24,16 +24,16 @@ const HISTORY_MAX: usize = 64;
 
 /// A datagram under way. `tainted`: it is not what an end sent.
 #[derive(Clone, Debug)]
-pub struct Datagram {
-    pub bytes: Vec<u8>,
-    pub tainted: bool,
+pub(super) struct Datagram {
+    pub(super) bytes: Vec<u8>,
+    pub(super) tainted: bool,
 }
 
 /// One direction.
 #[derive(Debug, Default)]
-pub struct Wire {
-    pub queue: VecDeque<Datagram>,
-    pub history: VecDeque<Datagram>,
+pub(super) struct Wire {
+    pub(super) queue: VecDeque<Datagram>,
+    pub(super) history: VecDeque<Datagram>,
 }
 
 impl Wire {
@@ -45,40 +45,40 @@ impl Wire {
     }
 
     /// Puts a datagram at the end of the queue.
-    pub fn put(&mut self, datagram: Datagram) {
+    pub(super) fn put(&mut self, datagram: Datagram) {
         self.queue.push_back(datagram);
         self.queue.drain(..self.queue.len().saturating_sub(QUEUE_MAX));
     }
 }
 
 /// See the module.
-pub struct World {
-    pub now: Instant,
+pub(super) struct World {
+    pub(super) now: Instant,
     /// How far the device's clock is behind.
-    pub lag: Duration,
-    pub path: PathId,
+    pub(super) lag: Duration,
+    pub(super) path: PathId,
     config: Config,
     size: Size,
-    pub channels: Vec<ChannelConfig>,
-    pub boot: u32,
-    pub device: Session<Ram>,
+    pub(super) channels: Vec<ChannelConfig>,
+    pub(super) boot: u32,
+    pub(super) device: Session<Ram>,
     /// Messages that this boot of the device accepted.
-    pub accepted: u32,
-    pub gateway: Gateway,
+    pub(super) accepted: u32,
+    pub(super) gateway: Gateway,
     /// The longest message that any memory on the way takes for certain.
-    pub longest: usize,
-    pub up: Wire,
-    pub down: Wire,
-    pub uplink: Oracle,
-    pub downlink: Oracle,
+    pub(super) longest: usize,
+    pub(super) up: Wire,
+    pub(super) down: Wire,
+    pub(super) uplink: Oracle,
+    pub(super) downlink: Oracle,
     /// The serial of the gateway's session that the device sends to.
     peer: u32,
     /// Somebody forged a packet that was taken for genuine: nothing is promised any more but to go on.
-    pub forged: bool,
+    pub(super) forged: bool,
 }
 
 /// What there is, the usual one first.
-pub const PRIORITIES: [Priority; 4] = [Priority::Normal, Priority::Background, Priority::High, Priority::Urgent];
+pub(super) const PRIORITIES: [Priority; 4] = [Priority::Normal, Priority::Background, Priority::High, Priority::Urgent];
 
 fn channels(source: &mut Source<'_>, max: usize) -> Vec<ChannelConfig> {
     let count = usize::from(source.u8()) % (max.min(4) + 1);
@@ -105,7 +105,7 @@ fn channels(source: &mut Source<'_>, max: usize) -> Vec<ChannelConfig> {
 
 impl World {
     /// Draws sizes, channels and settings.
-    pub fn new(source: &mut Source<'_>) -> Self {
+    pub(super) fn new(source: &mut Source<'_>) -> Self {
         let size = DEVICES[usize::from(source.u8()) % DEVICES.len()];
         let behind = GATEWAYS[usize::from(source.u8()) % GATEWAYS.len()];
         let own = channels(source, size.send.min(behind.receive));
@@ -141,19 +141,19 @@ impl World {
     }
 
     /// What the device's clock says.
-    pub fn device_now(&self) -> Instant {
+    pub(super) fn device_now(&self) -> Instant {
         Instant::from_micros(self.now.as_micros().saturating_sub(self.lag.as_micros()))
     }
 
     /// The device loses its memory.
-    pub fn restart_device(&mut self) {
+    pub(super) fn restart_device(&mut self) {
         self.boot += 1;
         (self.peer, self.accepted) = (0, 0);
         self.device = connect(&self.config, self.size, &self.channels, self.boot);
     }
 
     /// Everything that is due at this instant, until both ends are silent.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
             self.events();
             self.transmit();
@@ -231,14 +231,14 @@ impl World {
     }
 
     /// A datagram reaches the gateway, whose application takes at most `take` messages.
-    pub fn to_gateway(&mut self, mut datagram: Datagram, take: usize) {
+    pub(super) fn to_gateway(&mut self, mut datagram: Datagram, take: usize) {
         let (rows, effect) = self.gateway.handle(self.now, self.path, &mut datagram.bytes, take, &mut self.uplink);
         self.forged |= effect && datagram.tainted;
         self.on_uplink(&rows);
     }
 
     /// A datagram reaches the device, whose application takes at most `take` messages.
-    pub fn to_device(&mut self, mut datagram: Datagram, take: usize) {
+    pub(super) fn to_device(&mut self, mut datagram: Datagram, take: usize) {
         let (now, before) = (self.device_now(), self.device.stats().rx_dropped.total());
         let rows = rows(self.device.handle_datagram(now, self.path, &mut datagram.bytes), self.peer, take);
         let effect = self.device.stats().rx_dropped.total() == before;
@@ -247,7 +247,7 @@ impl World {
     }
 
     /// Both applications take messages that wait.
-    pub fn collect(&mut self, take: usize) {
+    pub(super) fn collect(&mut self, take: usize) {
         let stored = self.gateway.collect(self.now, take);
         self.on_uplink(&stored);
         let rows = rows(self.device.poll_received(self.device_now()), self.peer, take);
@@ -255,14 +255,14 @@ impl World {
     }
 
     /// The gateway's store has what was handed on.
-    pub fn commit_up(&mut self, channel: usize) {
+    pub(super) fn commit_up(&mut self, channel: usize) {
         if let Some(channel) = self.channels.get(channel) {
             self.gateway.commit(self.now, channel.id.live());
         }
     }
 
     /// The device's application has dealt with what was handed on to it.
-    pub fn commit_down(&mut self, channel: usize) {
+    pub(super) fn commit_down(&mut self, channel: usize) {
         if let Some(channel) = self.gateway.channels.get(channel) {
             // What was not handed on cannot be committed: the session sees to it.
             self.device.commit(self.device_now(), channel.id.live(), SeqNo::new(u64::MAX));
@@ -289,7 +289,7 @@ impl World {
     }
 
     /// One exchange over a good link: everything under way arrives, and what is stored is committed.
-    pub fn exchange(&mut self) -> bool {
+    pub(super) fn exchange(&mut self) -> bool {
         let quiet = self.up.queue.is_empty() && self.down.queue.is_empty();
         for datagram in core::mem::take(&mut self.up.queue) {
             self.to_gateway(datagram, usize::MAX);
@@ -309,7 +309,7 @@ impl World {
     }
 
     /// Everything that good links bring about within this instant.
-    pub fn exchange_all(&mut self) {
+    pub(super) fn exchange_all(&mut self) {
         for _ in 0..ROUNDS_MAX {
             if !self.exchange() {
                 return;
@@ -319,7 +319,7 @@ impl World {
     }
 
     /// The link is good from now on: everything arrives, and both ends come to rest.
-    pub fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         self.lag = Duration::ZERO;
         self.gateway.refusal = None;
         for _ in 0..JUMPS_MAX {

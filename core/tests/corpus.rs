@@ -1,12 +1,12 @@
 //! The corpus of the fuzz targets, on any toolchain: every input is run through every target.
 
-#[path = "../fuzz/src/lib.rs"]
+#[path = "../../tests/fuzz/src/lib.rs"]
 pub mod programs;
 
 use std::path::PathBuf;
 
 fn inputs() -> Vec<(PathBuf, Vec<u8>)> {
-    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
     let mut files = Vec::new();
     for (target, _) in programs::TARGETS {
         let folder = std::fs::read_dir(corpus.join(target)).expect("every target has a corpus");
