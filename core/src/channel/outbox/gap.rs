@@ -63,7 +63,7 @@ impl Outbox<'_> {
         self.disown(slot);
         if let Some(message) = self.message_mut(slot) {
             message.state = if sent { EntryState::Doubtful } else { EntryState::Void };
-            message.len = 1;
+            (message.len, message.due_next) = (1, 0);
             (message.fragment, message.fragments) = (0, 0);
         }
         if let Some(owner) = self.stream_mut(stream) {
@@ -99,6 +99,9 @@ impl Outbox<'_> {
             self.release(second);
             if let Some(gap) = self.message_mut(first) {
                 gap.len = len;
+                if a.due_next == a.len {
+                    gap.due_next += b.due_next;
+                }
             }
         }
     }
@@ -112,6 +115,7 @@ impl Outbox<'_> {
         } else if let Some(gap) = self.message_mut(slot) {
             gap.seq = gap.seq.saturating_add(below);
             gap.len -= below as u16;
+            gap.due_next = gap.due_next.saturating_sub(below as u16);
         }
     }
 
@@ -173,7 +177,12 @@ impl Outbox<'_> {
                 let from = message.seq.max(owner.forwarded);
                 let end = message.seq.saturating_add(u64::from(message.len)).min(next);
                 let count = end.checked_distance(from).unwrap_or(0);
-                *(if message.state == EntryState::Void { &mut void } else { &mut doubtful }) += count;
+                // What an earlier session settled was not sent again: this receiver lacks it.
+                let open_from = message.seq.saturating_add(u64::from(message.due_next)).max(from);
+                let open =
+                    end.checked_distance(open_from).filter(|_| message.state == EntryState::Doubtful).unwrap_or(0);
+                doubtful += open;
+                void += count - open;
             }
             slot = message.next;
         }
@@ -195,12 +204,14 @@ impl Outbox<'_> {
         let done = if owner.durable { next.min(owner.committed) } else { next };
         let mut slot = owner.head;
         while let Some(message) = self.message(slot).copied().filter(|message| message.seq < next) {
-            let settled = message.seq.saturating_add(u64::from(message.len)) <= next;
-            if settled
-                && message.state == EntryState::Doubtful
+            let settled = next.checked_distance(message.seq).unwrap_or(0).min(u64::from(message.len)) as u16;
+            if message.state == EntryState::Doubtful
                 && let Some(gap) = self.message_mut(slot)
             {
-                gap.state = EntryState::Void;
+                gap.due_next = gap.due_next.max(settled);
+                if gap.due_next == gap.len {
+                    gap.state = EntryState::Void;
+                }
             }
             if message.state.is_gap() {
                 self.shrink_gap(slot, done);

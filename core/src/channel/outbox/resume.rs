@@ -66,7 +66,7 @@ impl Outbox<'_> {
                 EntryState::Doubtful => {
                     let below = next.checked_distance(message.seq).unwrap_or(0).min(u64::from(message.len));
                     self.shrink_gap(slot, next);
-                    below as u16
+                    (below as u16).saturating_sub(message.due_next)
                 }
                 _ => {
                     self.release(slot);
