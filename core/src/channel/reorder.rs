@@ -340,3 +340,6 @@ impl Reorder<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
