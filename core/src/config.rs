@@ -122,7 +122,7 @@ impl ChannelConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendOptions {
     /// How long the message is of use, from now; then it is dropped and counted as expired. `None`:
-    /// for ever. At least 1 ms, at most 2^32 - 1 ms.
+    /// for ever. At least 2 ms, at most 2^31 - 1 ms (24 days).
     pub lifetime: Option<Duration>,
     /// `None`: the channel's. Messages of a channel leave in the order of their numbers, so that this
     /// one lifts those before it too.

@@ -57,7 +57,7 @@ pub enum SendError {
     },
     /// No channel of that number is configured for sending.
     UnknownChannel,
-    /// A lifetime below 1 ms or above 2^32 - 1 ms.
+    /// A lifetime below 2 ms or above 2^31 - 1 ms (24 days).
     Lifetime,
     /// The value could not be encoded (typed messages only).
     Encode,
@@ -71,7 +71,7 @@ impl fmt::Display for SendError {
             Self::Full => f.write_str("no room for another message now"),
             Self::TooLong { max } => write!(f, "the message is longer than {max} bytes"),
             Self::UnknownChannel => f.write_str("no such channel is configured for sending"),
-            Self::Lifetime => f.write_str("a lifetime is from 1 to 4294967295 ms"),
+            Self::Lifetime => f.write_str("a lifetime is from 2 to 2147483647 ms"),
             Self::Encode => f.write_str("the value could not be encoded"),
             Self::Closed => f.write_str("the session is closed"),
         }

@@ -3,7 +3,7 @@
 use crate::channel::outbox::{Carried, OutMessage};
 use crate::channel::reorder::{SLOTS_MAX, Slot};
 use crate::channel::streams::{ReceiveStream, SendStream};
-use crate::journal::{Block, NONE};
+use crate::journal::NONE;
 use crate::recovery::sent_packets::SentPacket;
 
 /// The slices that a session works in.
@@ -12,7 +12,8 @@ pub struct Parts<'a> {
     pub(crate) send: &'a mut [SendStream],
     pub(crate) receive: &'a mut [ReceiveStream],
     pub(crate) messages: &'a mut [OutMessage],
-    pub(crate) blocks: &'a mut [Block],
+    pub(crate) block_links: &'a mut [u16],
+    pub(crate) block_bytes: &'a mut [u8],
     pub(crate) packets: &'a mut [SentPacket],
     pub(crate) carried: &'a mut [Carried],
     pub(crate) index: &'a mut [u16],
@@ -37,7 +38,8 @@ impl<M: Memory + ?Sized> Memory for &mut M {
 /// Memory inline in its owner.
 ///
 /// `SEND`, `RECEIVE`: streams in each direction (`RECEIVE` at most 32). `MESSAGES`, `BLOCKS`: the
-/// outbox, in messages and in blocks of 30 payload bytes. `PACKETS`, `CARRIED`: packets in flight
+/// outbox, in entries (a message, or a fragment of one) and in blocks that share `BLOCK_BYTES` of payload:
+/// a message takes whole blocks. `PACKETS`, `CARRIED`: packets in flight
 /// and the messages in them. `INDEX`: reorder window of a stream, a power of two, times `RECEIVE`. `SLOTS`,
 /// `SLOT_BYTES`: messages that came early; `SLOT_BYTES / SLOTS` is the longest of which several can wait.
 /// `ASSEMBLY`: the longest message received in fragments; 0 for none.
@@ -47,6 +49,7 @@ pub struct Inline<
     const RECEIVE: usize,
     const MESSAGES: usize,
     const BLOCKS: usize,
+    const BLOCK_BYTES: usize,
     const PACKETS: usize,
     const CARRIED: usize,
     const INDEX: usize,
@@ -57,7 +60,8 @@ pub struct Inline<
     send: [SendStream; SEND],
     receive: [ReceiveStream; RECEIVE],
     messages: [OutMessage; MESSAGES],
-    blocks: [Block; BLOCKS],
+    block_links: [u16; BLOCKS],
+    block_bytes: [u8; BLOCK_BYTES],
     packets: [SentPacket; PACKETS],
     carried: [Carried; CARRIED],
     index: [u16; INDEX],
@@ -66,27 +70,31 @@ pub struct Inline<
     assembly: [u8; ASSEMBLY],
 }
 
-/// At most 2 KiB a session: 12 messages and 360 payload bytes kept, messages of 64 bytes received.
-pub type Small = Inline<2, 1, 8, 8, 6, 12, 8, 2, 128, 0>;
-/// At most 8 KiB a session: 56 messages and 2,250 payload bytes kept, messages of 128 bytes received, in
+/// At most 2 KiB a session: 8 messages and 288 payload bytes kept, messages of 64 bytes received.
+pub type Small = Inline<2, 1, 8, 9, 288, 6, 10, 8, 2, 128, 0>;
+/// At most 8 KiB a session: 40 messages and 2,560 payload bytes kept, messages of 128 bytes received, in
 /// fragments up to 512.
-pub type Medium = Inline<4, 4, 40, 70, 24, 96, 64, 8, 1024, 512>;
-/// At most 32 KiB a session: 160 messages and 10,560 payload bytes kept, messages of 256 bytes received, in
+pub type Medium = Inline<4, 4, 40, 40, 2560, 24, 96, 64, 8, 1024, 512>;
+/// At most 8 KiB a session, nearly all of it for sending: 26 messages and 5,440 payload bytes kept,
+/// messages of 64 bytes received.
+pub type Uplink = Inline<2, 1, 26, 85, 5440, 12, 32, 16, 2, 128, 0>;
+/// At most 32 KiB a session: 160 messages and 14,464 payload bytes kept, messages of 256 bytes received, in
 /// fragments up to 2,048.
-pub type Large = Inline<8, 8, 120, 330, 64, 384, 512, 32, 8192, 2048>;
+pub type Large = Inline<8, 8, 160, 226, 14_464, 64, 384, 512, 16, 4096, 2048>;
 
 impl<
     const SEND: usize,
     const RECEIVE: usize,
     const MESSAGES: usize,
     const BLOCKS: usize,
+    const BLOCK_BYTES: usize,
     const PACKETS: usize,
     const CARRIED: usize,
     const INDEX: usize,
     const SLOTS: usize,
     const SLOT_BYTES: usize,
     const ASSEMBLY: usize,
-> Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
+> Inline<SEND, RECEIVE, MESSAGES, BLOCKS, BLOCK_BYTES, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
 {
     /// Empty memory; `const`, so that it can stand in a `static`.
     #[must_use]
@@ -110,7 +118,8 @@ impl<
             send: [SendStream::EMPTY; SEND],
             receive: [ReceiveStream::EMPTY; RECEIVE],
             messages: [OutMessage::EMPTY; MESSAGES],
-            blocks: [Block::EMPTY; BLOCKS],
+            block_links: [NONE; BLOCKS],
+            block_bytes: [0; BLOCK_BYTES],
             packets: [SentPacket::EMPTY; PACKETS],
             carried: [Carried::EMPTY; CARRIED],
             index: [NONE; INDEX],
@@ -126,13 +135,15 @@ impl<
     const RECEIVE: usize,
     const MESSAGES: usize,
     const BLOCKS: usize,
+    const BLOCK_BYTES: usize,
     const PACKETS: usize,
     const CARRIED: usize,
     const INDEX: usize,
     const SLOTS: usize,
     const SLOT_BYTES: usize,
     const ASSEMBLY: usize,
-> Default for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
+> Default
+    for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, BLOCK_BYTES, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
 {
     fn default() -> Self {
         Self::new()
@@ -144,20 +155,23 @@ impl<
     const RECEIVE: usize,
     const MESSAGES: usize,
     const BLOCKS: usize,
+    const BLOCK_BYTES: usize,
     const PACKETS: usize,
     const CARRIED: usize,
     const INDEX: usize,
     const SLOTS: usize,
     const SLOT_BYTES: usize,
     const ASSEMBLY: usize,
-> Memory for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
+> Memory
+    for Inline<SEND, RECEIVE, MESSAGES, BLOCKS, BLOCK_BYTES, PACKETS, CARRIED, INDEX, SLOTS, SLOT_BYTES, ASSEMBLY>
 {
     fn parts(&mut self) -> Parts<'_> {
         Parts {
             send: &mut self.send,
             receive: &mut self.receive,
             messages: &mut self.messages,
-            blocks: &mut self.blocks,
+            block_links: &mut self.block_links,
+            block_bytes: &mut self.block_bytes,
             packets: &mut self.packets,
             carried: &mut self.carried,
             index: &mut self.index,
@@ -178,6 +192,7 @@ mod tests {
     fn a_session_fits_its_preset() {
         assert!(size_of::<Session<Small>>() <= 2 * 1024, "{}", size_of::<Session<Small>>());
         assert!(size_of::<Session<Medium>>() <= 8 * 1024, "{}", size_of::<Session<Medium>>());
+        assert!(size_of::<Session<Uplink>>() <= 8 * 1024, "{}", size_of::<Session<Uplink>>());
         assert!(size_of::<Session<Large>>() <= 32 * 1024, "{}", size_of::<Session<Large>>());
     }
 }

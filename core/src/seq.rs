@@ -1,35 +1,40 @@
 //! The two number spaces: packet numbers (one per transmission) and sequence numbers (one per message).
 
-/// The number of one packet. Never used twice in a session, whatever the packet carries (RFC 9002 section 4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PacketNumber(u64);
+use core::fmt;
+use core::num::NonZeroU64;
+
+/// The number of one packet, at most 2^64 - 2. Never used twice in a session, whatever the packet carries
+/// (RFC 9002 section 4).
+// One more than the number, so that an optional one takes no more room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PacketNumber(NonZeroU64);
 
 /// The number of one message within its stream, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeqNo(u64);
 
 impl PacketNumber {
-    /// From its full value.
+    /// From its full value; 2^64 - 1 counts as one less.
     pub const fn new(value: u64) -> Self {
-        Self(value)
+        Self(NonZeroU64::MIN.saturating_add(value))
     }
 
     /// The full value.
     pub const fn value(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The number after this one.
     pub const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+        Self(self.0.saturating_add(1))
     }
 
     /// How many bytes (1 to 4) name this packet without doubt to a peer that may have received
     /// nothing above `largest_acked` (RFC 9000 appendix A.2).
     pub const fn wire_len(self, largest_acked: Option<Self>) -> usize {
         let unacked = match largest_acked {
-            Some(acked) => self.0.saturating_sub(acked.0),
-            None => self.0.saturating_add(1),
+            Some(acked) => self.value().saturating_sub(acked.value()),
+            None => self.0.get(),
         };
         // The truncated number must span more than twice the distance.
         let bits = (u64::BITS - unacked.leading_zeros()) as usize + 1;
@@ -40,10 +45,22 @@ impl PacketNumber {
     /// The full number from its lowest `len` bytes, nearest to the one expected next (RFC 9000 appendix A.3).
     pub const fn expand(truncated: u32, len: usize, largest: Option<Self>) -> Self {
         let expected = match largest {
-            Some(largest) => largest.0.wrapping_add(1),
+            Some(largest) => largest.0.get(),
             None => 0,
         };
-        Self(expand(truncated as u64, (len * 8) as u32, expected))
+        Self::new(expand(truncated as u64, (len * 8) as u32, expected))
+    }
+}
+
+impl Default for PacketNumber {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl fmt::Debug for PacketNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PacketNumber").field(&self.value()).finish()
     }
 }
 
@@ -87,6 +104,49 @@ impl SeqNo {
     /// packet holds fewer than 128 messages, so a message lies within 2^15 of the one expected.
     pub const fn expand(truncated: u16, expected: Self) -> Self {
         Self(expand(truncated as u64, 16, expected.0))
+    }
+}
+
+/// The lowest 32 bits of a message number, for those of one stream that are kept at one time: they lie
+/// within 2^31 of each other, so that serial number arithmetic (RFC 1982 section 3.2) tells their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(u32);
+
+impl Position {
+    pub(crate) const fn of(seq: SeqNo) -> Self {
+        Self(seq.0 as u32)
+    }
+
+    /// Whether it lies before `other`.
+    pub(crate) const fn is_before(self, other: Self) -> bool {
+        (self.0.wrapping_sub(other.0) as i32) < 0
+    }
+
+    /// Steps from `earlier` to it; 0 when it lies before.
+    pub(crate) const fn since(self, earlier: Self) -> u32 {
+        if self.is_before(earlier) { 0 } else { self.0.wrapping_sub(earlier.0) }
+    }
+
+    pub(crate) const fn add(self, steps: u32) -> Self {
+        Self(self.0.wrapping_add(steps))
+    }
+
+    pub(crate) const fn later(self, other: Self) -> Self {
+        if self.is_before(other) { other } else { self }
+    }
+
+    pub(crate) const fn earlier(self, other: Self) -> Self {
+        if self.is_before(other) { self } else { other }
+    }
+
+    /// The lowest 16 bits: the form on the wire.
+    pub(crate) const fn truncate(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// The full number, which is not above `reference`.
+    pub(crate) const fn expand(self, reference: SeqNo) -> SeqNo {
+        SeqNo(reference.0.saturating_sub((reference.0 as u32).wrapping_sub(self.0) as u64))
     }
 }
 

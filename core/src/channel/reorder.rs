@@ -9,6 +9,7 @@
 use super::assembly::Assembly;
 use super::streams::ReceiveStream;
 use crate::journal::NONE;
+use crate::seq::Position;
 use crate::{Delivery, Instant, SeqNo};
 
 /// An index entry that is no slot: the message was handed on before those below it.
@@ -170,7 +171,7 @@ impl Reorder<'_> {
 
     fn note_kept(&mut self, stream: usize, seq: SeqNo) {
         if let Some(owner) = self.streams.get_mut(stream) {
-            owner.highest = owner.highest.max(seq.next());
+            owner.highest = owner.highest.later(Position::of(seq.next()));
         }
         let in_turn =
             self.stream(stream).is_some_and(|owner| owner.delivery == Delivery::Reliable || owner.next == seq);
@@ -240,7 +241,7 @@ impl Reorder<'_> {
             return Some((SeqNo::new(owner.next.value().wrapping_sub(1)), Waiting::Slot(slot)));
         }
         let unordered = owner.delivery == Delivery::Reliable;
-        let end = owner.next.saturating_add(self.window as u64).min(owner.highest);
+        let end = owner.end(self.window);
         let mut seq = owner.next;
         while seq < end {
             match self.entry(stream, seq).map_or(NONE, |entry| *entry) {
@@ -293,7 +294,7 @@ impl Reorder<'_> {
         }
         if let Some(owner) = self.streams.get_mut(stream) {
             owner.next = owner.next.max(point);
-            owner.lacked = owner.lacked.saturating_add(lacked);
+            owner.lacked = owner.lacked.wrapping_add(lacked as u32);
         }
         self.assembly.drop_below(stream, point);
     }

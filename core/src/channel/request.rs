@@ -1,7 +1,9 @@
 //! Asking for messages that are missing: NAK, once for each gap, after it outlasted the reordering
 //! that the link was seen to do.
 
+use super::outbox::NEVER;
 use super::reorder::Reorder;
+use crate::seq::Position;
 use crate::wire::{NAK_BEYOND_MAX, Writer, emit_nak};
 use crate::{Duration, Instant, SeqNo};
 
@@ -13,11 +15,11 @@ impl Reorder<'_> {
         if seq.checked_distance(owner.next).is_none_or(|ahead| ahead >= window) {
             return;
         }
-        let leaves_a_gap = seq > owner.highest.max(owner.next);
-        owner.highest = owner.highest.max(seq.next());
-        if leaves_a_gap && owner.ask_at.is_none() {
+        let leaves_a_gap = owner.highest.later(Position::of(owner.next)).is_before(Position::of(seq));
+        owner.highest = owner.highest.later(Position::of(seq.next()));
+        if leaves_a_gap && owner.ask_at == NEVER {
             let at = now + tolerance;
-            owner.ask_at = Some(at);
+            owner.ask_at = at;
             self.state.ask_at = Some(self.state.ask_at.map_or(at, |first| first.min(at)));
         }
     }
@@ -29,15 +31,16 @@ impl Reorder<'_> {
 
     /// Writes the requests that are due. What does not fit is left to the sender's own detection.
     pub(crate) fn put_requests(&mut self, now: Instant, w: &mut Writer<'_>) {
-        self.state.ask_at = self.streams.iter().filter_map(|stream| stream.ask_at).filter(|at| *at > now).min();
+        let window = self.window;
+        let later = self.streams.iter().map(|stream| stream.ask_at).filter(|at| *at > now && *at < NEVER);
+        self.state.ask_at = later.min();
         for at in 0..self.streams.len() {
-            let Some(owner) = self.streams.get_mut(at).filter(|owner| owner.ask_at.is_some_and(|time| time <= now))
-            else {
-                continue;
-            };
-            owner.ask_at = None;
-            let (from, end) = (owner.next.max(owner.asked).max(owner.forward), owner.highest);
-            owner.asked = end;
+            let Some(owner) = self.streams.get_mut(at).filter(|owner| owner.ask_at <= now) else { continue };
+            owner.ask_at = NEVER;
+            let asked = owner.asked.since(Position::of(owner.next));
+            let from = owner.next.saturating_add(u64::from(asked)).max(owner.forward);
+            let end = owner.end(window);
+            owner.asked = owner.highest;
             let (id, mut base) = (owner.id, from);
             while base < end && !self.is_missing(at, base) {
                 base = base.next();

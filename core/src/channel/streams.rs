@@ -1,6 +1,8 @@
 //! What is known of each stream, at either end.
 
+use super::outbox::NEVER;
 use crate::journal::NONE;
+use crate::seq::Position;
 use crate::{
     ChannelConfig, Delivery, Instant, OfferedStream, Priority, Redundancy, SchemaId, SeqNo, StreamEpoch, StreamId,
 };
@@ -36,13 +38,13 @@ pub(crate) struct SendStream {
     /// Something changed that may move the point up to which the receiver need not wait.
     pub(crate) forward_check: bool,
     /// The point that FORWARD named last.
-    pub(crate) forward_sent: SeqNo,
+    pub(crate) forward_sent: Position,
     /// The point that FORWARDED confirmed.
-    pub(crate) forwarded: SeqNo,
-    /// What the receiver lacked up to there, in this session.
-    pub(crate) lacked: u64,
+    pub(crate) forwarded: Position,
+    /// What the receiver lacked up to there, in this session; it wraps.
+    pub(crate) lacked: u32,
     /// Everything below is stored by the peer.
-    pub(crate) committed: SeqNo,
+    pub(crate) committed: Position,
     /// Messages given up since the application was told.
     pub(crate) dropped: u16,
 }
@@ -69,10 +71,10 @@ impl SendStream {
         unsent_len: [0; Priority::COUNT],
         gaps: 0,
         forward_check: false,
-        forward_sent: SeqNo::ZERO,
-        forwarded: SeqNo::ZERO,
+        forward_sent: Position::of(SeqNo::ZERO),
+        forwarded: Position::of(SeqNo::ZERO),
         lacked: 0,
-        committed: SeqNo::ZERO,
+        committed: Position::of(SeqNo::ZERO),
         dropped: 0,
     };
 
@@ -86,6 +88,12 @@ impl SendStream {
             redundancy: channel.redundancy,
             ..Self::EMPTY
         }
+    }
+
+    /// Whether the peer's credit covers a message.
+    pub(crate) fn allows(&self, at: Position) -> bool {
+        // Nothing is kept at or beyond `next`.
+        self.credit >= self.next || at.is_before(Position::of(self.credit))
     }
 
     /// Counts entries that were never sent.
@@ -106,8 +114,8 @@ impl SendStream {
 
     /// A new session begins at `next`.
     pub(crate) fn forget_session(&mut self, next: SeqNo) {
-        (self.forward_sent, self.forwarded, self.lacked) = (next, next, 0);
-        self.committed = self.committed.max(next);
+        let next = Position::of(next);
+        (self.forward_sent, self.forwarded, self.committed, self.lacked) = (next, next, next, 0);
         self.forward_check = true;
     }
 }
@@ -131,19 +139,19 @@ pub(crate) struct ReceiveStream {
     /// CREDIT has something to say.
     pub(crate) credit_due: bool,
     /// The message after the last one handed on: all that can be stored lies below.
-    pub(crate) handed: SeqNo,
-    /// The message after the largest one that arrived.
-    pub(crate) highest: SeqNo,
+    pub(crate) handed: Position,
+    /// The message after the largest one that arrived; it is not below `next` when it counts.
+    pub(crate) highest: Position,
     /// The sender gave up everything below that has not arrived.
     pub(crate) forward: SeqNo,
     /// Messages skipped, never having arrived.
-    pub(crate) lacked: u64,
+    pub(crate) lacked: u32,
     /// FORWARDED has something to say.
     pub(crate) forwarded_due: bool,
     /// Everything missing below was asked for.
-    pub(crate) asked: SeqNo,
-    /// When to ask for what is missing beyond that.
-    pub(crate) ask_at: Option<Instant>,
+    pub(crate) asked: Position,
+    /// When to ask for what is missing beyond that; [`NEVER`] when there is nothing to ask for.
+    pub(crate) ask_at: Instant,
 }
 
 impl ReceiveStream {
@@ -161,13 +169,13 @@ impl ReceiveStream {
         credit: SeqNo::ZERO,
         commit_due: false,
         credit_due: false,
-        handed: SeqNo::ZERO,
-        highest: SeqNo::ZERO,
+        handed: Position::of(SeqNo::ZERO),
+        highest: Position::of(SeqNo::ZERO),
         forward: SeqNo::ZERO,
         lacked: 0,
         forwarded_due: false,
-        asked: SeqNo::ZERO,
-        ask_at: None,
+        asked: Position::of(SeqNo::ZERO),
+        ask_at: NEVER,
     };
 
     /// A stream as the handshake names it, taken up at `next`.
@@ -180,12 +188,18 @@ impl ReceiveStream {
             epoch,
             next,
             committed: next,
-            handed: next,
-            highest: next,
+            handed: Position::of(next),
+            highest: Position::of(next),
             forward: next,
-            asked: next,
+            asked: Position::of(next),
             ..Self::EMPTY
         }
+    }
+
+    /// The end of the messages that came early or are missing before one that did.
+    pub(crate) fn end(&self, window: usize) -> SeqNo {
+        let ahead = self.highest.since(Position::of(self.next));
+        self.next.saturating_add(u64::from(ahead).min(window as u64))
     }
 
     /// Whether FORWARDED is to be said, and what it says is true.

@@ -6,6 +6,8 @@ use crate::{Duration, Instant, PacketNumber};
 /// Packets after a gap, a late packet or the beginning that are acknowledged at once, each: so a
 /// lost acknowledgement delays a retransmission by one packet, not by a delayed acknowledgement.
 const URGENT: u8 = 2;
+/// Packets in order after which a path counts as one that loses nothing.
+const CALM: u8 = 64;
 /// Acknowledgements that report a packet before it is left out.
 const TELLINGS: u8 = 8;
 
@@ -16,6 +18,8 @@ pub(crate) struct AckPolicy {
     unacknowledged: u8,
     /// Packets that are still to be acknowledged at once.
     urgent: u8,
+    /// Packets in order since the last that was not, up to `CALM`.
+    calm: u8,
     /// Acknowledgements since `marked`.
     tellings: u8,
     /// When the acknowledgement is due at the latest.
@@ -39,6 +43,7 @@ impl Default for AckPolicy {
             unacknowledged: 0,
             // The peer may not know the round-trip time yet, and send nothing before it does.
             urgent: URGENT,
+            calm: CALM,
             tellings: 0,
             deadline: None,
             largest_at: Instant::ZERO,
@@ -70,6 +75,7 @@ impl AckPolicy {
         self.unacknowledged = self.unacknowledged.saturating_add(1);
         // RFC 9000 section 13.2.1: at once when a packet is missing or comes late.
         let due = if !in_order || self.urgent > 0 || self.unacknowledged >= every { now } else { now + max_delay };
+        self.calm = if in_order { (self.calm + 1).min(CALM) } else { 0 };
         self.urgent = if in_order { self.urgent.saturating_sub(1) } else { URGENT };
         self.deadline = Some(self.deadline.map_or(due, |deadline| deadline.min(due)));
     }
@@ -104,6 +110,11 @@ impl AckPolicy {
     /// What lies at or below this need not be reported, beside `largest`.
     pub(crate) fn settled(&self, largest: PacketNumber) -> u64 {
         self.known_to_peer.map_or(0, PacketNumber::value).max(self.told.expand(largest).value())
+    }
+
+    /// Whether the path lost or reordered something lately.
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.calm < CALM
     }
 
     /// Whether there is something to acknowledge at all, so that a packet that goes anyway takes it along.

@@ -2,6 +2,7 @@
 
 use super::rtt::Rtt;
 use crate::{Duration, Instant, PacketNumber};
+use core::num::NonZeroU32;
 
 /// Packets sent after one, of which one was acknowledged, before it counts as lost: RFC 9002 section 6.1.1.
 pub(crate) const PACKET_THRESHOLD: u8 = 3;
@@ -10,6 +11,10 @@ const PACKET_THRESHOLD_MAX: u8 = 64;
 /// Round trips without a spurious loss before the thresholds go halfway back, as the reordering
 /// window of RFC 8985 section 6.2 persists over 16 recoveries.
 const PERSIST: u8 = 16;
+/// And then again halfway each time after so many more.
+const AGAIN: u8 = 4;
+/// The timer granularity that RFC 9002 section 6.1.2 recommends, in microseconds.
+const GRANULARITY: u32 = 1_000;
 
 /// What to think of a packet that is not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,47 +28,57 @@ pub(crate) enum Verdict {
     Open,
 }
 
-/// What counts as late. It starts as RFC 9002 says and grows with reordering that is proven.
+/// What counts as late. It starts as RFC 9002 says, grows with reordering that is proven, and
+/// shrinks where there is none: only a packet that was overtaken is judged, and a path that keeps
+/// the order, however long it takes, never makes one late (RFC 9002 section 6.1.2 leaves adaptive thresholds open).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thresholds {
     packets: u8,
     /// Round trips since the last spurious loss, or since the thresholds last shrank.
     calm: u8,
-    /// Time beyond 9/8 of the round-trip time, in microseconds.
-    extra: u32,
+    /// Time beyond the round-trip time, in microseconds; before the first round trip an eighth of it.
+    slack: Option<NonZeroU32>,
 }
 
 impl Thresholds {
     pub(crate) const fn new() -> Self {
-        Self { packets: PACKET_THRESHOLD, calm: 0, extra: 0 }
+        Self { packets: PACKET_THRESHOLD, calm: PERSIST - AGAIN, slack: None }
     }
 
-    /// How long a packet may be overtaken: 9/8 of the larger of smoothed and latest round-trip
-    /// time, at least 1 ms (RFC 9002 section 6.1.2), and what reordering needs. The latest is
-    /// without the delay that the peer reports: that says nothing of the path.
+    /// How long a packet may be overtaken: the larger of smoothed and latest round-trip time, and
+    /// what reordering needs; at first an eighth (RFC 9002 section 6.1.2), never less than 1 ms.
+    /// The latest is without the delay that the peer reports: that says nothing of the path.
     pub(crate) fn delay(&self, rtt: &Rtt) -> Duration {
-        base(rtt).saturating_add(Duration::from_micros(u64::from(self.extra)))
+        longer(rtt).saturating_add(Duration::from_micros(u64::from(self.slack(rtt))))
+    }
+
+    fn slack(&self, rtt: &Rtt) -> u32 {
+        let eighth = u32::try_from(longer(rtt).as_micros() >> 3).unwrap_or(u32::MAX);
+        self.slack.map_or(eighth, NonZeroU32::get).max(GRANULARITY)
     }
 
     /// A packet declared lost was acknowledged: `distance` packets after it had been acknowledged
-    /// by then, `waited` had passed since it was sent.
+    /// by then, `waited` had passed since it was sent. The slack goes a quarter of the way, as the
+    /// window of RFC 8985 grows in quarters of a round-trip time: a message sent twice now and then
+    /// costs less than waiting longer for each that is lost.
     pub(crate) fn on_spurious(&mut self, distance: u64, waited: Duration, rtt: &Rtt) {
         self.calm = 0;
         let packets = u8::try_from(distance.saturating_add(1)).unwrap_or(u8::MAX);
         self.packets = self.packets.max(packets.min(PACKET_THRESHOLD_MAX));
         // No more than one round-trip time more: RFC 8985 section 6.2 (step 4).
-        let over = waited.saturating_sub(base(rtt)).min(rtt.smoothed()).as_micros();
-        let extra = over.saturating_add(over >> 3);
-        self.extra = self.extra.max(u32::try_from(extra).unwrap_or(u32::MAX));
+        let over = waited.saturating_sub(longer(rtt)).min(rtt.smoothed()).as_micros();
+        let over = u32::try_from(over.saturating_add(over >> 3)).unwrap_or(u32::MAX);
+        let slack = self.slack(rtt);
+        self.slack = NonZeroU32::new(slack.saturating_add(over.saturating_sub(slack) >> 2));
     }
 
     /// Once per round trip.
-    pub(crate) fn on_round(&mut self) {
+    pub(crate) fn on_round(&mut self, rtt: &Rtt) {
         self.calm = self.calm.saturating_add(1);
         if self.calm >= PERSIST {
-            self.calm = 0;
+            self.calm = PERSIST - AGAIN;
             self.packets = PACKET_THRESHOLD + ((self.packets - PACKET_THRESHOLD) >> 1);
-            self.extra >>= 1;
+            self.slack = NonZeroU32::new((self.slack(rtt) >> 1).max(GRANULARITY));
         }
     }
 
@@ -90,9 +105,8 @@ impl Thresholds {
     }
 }
 
-fn base(rtt: &Rtt) -> Duration {
-    let longer = rtt.smoothed().max(rtt.latest()).as_micros();
-    Duration::from_micros(longer.saturating_add(longer >> 3)).max(Duration::from_millis(1))
+fn longer(rtt: &Rtt) -> Duration {
+    rtt.smoothed().max(rtt.latest())
 }
 
 #[cfg(test)]
@@ -136,14 +150,16 @@ mod tests {
     fn reordering_that_was_proven_is_waited_for_and_forgotten() {
         let mut thresholds = Thresholds::new();
         thresholds.on_spurious(10, ms(98), &rtt());
-        assert_eq!(thresholds.packets, 11);
-        assert_eq!(thresholds.delay(&rtt()), ms(99));
-        (0..PERSIST).for_each(|_| thresholds.on_round());
-        assert_eq!(thresholds.packets, 7);
-        assert_eq!(thresholds.delay(&rtt()), Duration::from_micros(94_500));
-        (0..30 * u32::from(PERSIST)).for_each(|_| thresholds.on_round());
-        assert_eq!(thresholds.packets, PACKET_THRESHOLD);
-        assert_eq!(thresholds.delay(&rtt()), ms(90));
+        // From 10 ms a quarter of the way to 9/8 of 18.
+        assert_eq!((thresholds.packets, thresholds.delay(&rtt())), (11, Duration::from_micros(92_562)));
+        (0..20).for_each(|_| thresholds.on_spurious(10, ms(98), &rtt()));
+        assert_eq!((thresholds.packets, thresholds.delay(&rtt()).as_millis()), (11, 100));
+        (0..PERSIST - 1).for_each(|_| thresholds.on_round(&rtt()));
+        assert_eq!((thresholds.packets, thresholds.delay(&rtt()).as_millis()), (11, 100));
+        thresholds.on_round(&rtt());
+        assert_eq!((thresholds.packets, thresholds.delay(&rtt()).as_millis()), (7, 90));
+        (0..100).for_each(|_| thresholds.on_round(&rtt()));
+        assert_eq!((thresholds.packets, thresholds.delay(&rtt())), (PACKET_THRESHOLD, ms(81)));
     }
 
     proptest! {
@@ -155,13 +171,13 @@ mod tests {
             for event in events {
                 match event {
                     Some((distance, waited)) => {
-                        thresholds.on_spurious(distance, ms(waited), &rtt());
-                        // The same reordering again is no loss.
-                        let bounded = ms(waited).min(ms(90 + 80));
+                        (0..30).for_each(|_| thresholds.on_spurious(distance, ms(waited), &rtt()));
+                        // Reordering that stays is no loss.
+                        let bounded = ms(waited).min(ms(80 + 80));
                         prop_assert!(thresholds.delay(&rtt()) >= bounded);
                         prop_assert!(u64::from(thresholds.packets) > distance.min(63));
                     }
-                    None => thresholds.on_round(),
+                    None => thresholds.on_round(&rtt()),
                 }
                 prop_assert!((PACKET_THRESHOLD..=PACKET_THRESHOLD_MAX).contains(&thresholds.packets));
                 prop_assert!(thresholds.delay(&rtt()) <= ms(90 + 80 + 10));

@@ -3,7 +3,12 @@
 use super::MessageId;
 use super::state::{Engine, Phase, State};
 use crate::channel::outbox::{NEVER, Terms};
+use crate::seq::Position;
 use crate::{ChannelId, CloseReason, Event, Ledger, SendError, SendOptions, SeqNo, StreamId};
+
+/// Lifetimes that a message may have, in ms: deadlines are kept in units of about a millisecond, and told
+/// apart within 2^31 of them, some 25 days.
+const LIFETIMES: core::ops::RangeInclusive<u64> = 2..=0x7fff_ffff;
 
 impl State {
     pub(super) fn close(&mut self, reason: CloseReason) {
@@ -36,16 +41,17 @@ impl Engine<'_> {
         let mut outbox = self.outbox();
         let known = outbox.streams.iter().enumerate().find(|(_, stream)| stream.id == id);
         let (at, stream) = known.map(|(at, stream)| (at as u8, *stream)).ok_or(SendError::UnknownChannel)?;
-        let max = if stream.delivery.is_reliable() { longest } else { longest_whole };
-        if payload.len() > max {
-            return Err(SendError::TooLong { max });
-        }
         let expires = match options.lifetime {
             None => NEVER,
-            Some(lifetime) if (1..=u64::from(u32::MAX)).contains(&lifetime.as_millis()) => now + lifetime,
+            Some(lifetime) if LIFETIMES.contains(&lifetime.as_millis()) => now + lifetime,
             Some(_) => return Err(SendError::Lifetime),
         };
         let terms = Terms { expires, priority: options.priority.unwrap_or(stream.priority), whole, fragment };
+        let max = if stream.delivery.is_reliable() { longest } else { longest_whole };
+        let max = max.min(outbox.longest(&terms));
+        if payload.len() > max {
+            return Err(SendError::TooLong { max });
+        }
         outbox.expire(now);
         let seq = outbox.push(at, &terms, payload);
         if seq == Err(SendError::Full) {
@@ -70,7 +76,8 @@ impl Engine<'_> {
     pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
         if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id && stream.durable) {
             // What was not handed on cannot be stored.
-            let committed = if next >= stream.handed { stream.next } else { next };
+            let all = !Position::of(next.min(stream.next)).is_before(stream.handed);
+            let committed = if all { stream.next } else { next };
             if committed > stream.committed {
                 stream.committed = committed;
                 stream.commit_due = true;

@@ -112,7 +112,7 @@ impl Engine<'_> {
             base: if stream.durable || stream.delivery == Delivery::Latest {
                 outbox.floor(stream)
             } else {
-                outbox.message(stream.unsent).map_or(stream.next, |message| message.seq)
+                outbox.seq(stream.unsent).unwrap_or(stream.next)
             },
             next: stream.next,
         });

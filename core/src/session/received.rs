@@ -3,6 +3,7 @@
 use super::state::Engine;
 use crate::channel::outbox::NEVER;
 use crate::channel::reorder::{Placed, Waiting};
+use crate::seq::Position;
 use crate::wire::{Data, Frame, Frames};
 use crate::{ChannelId, Delivery, Duration, Instant, PacketNumber, SchemaId, SeqNo, StreamEpoch, StreamId};
 
@@ -76,7 +77,7 @@ impl<'a> Received<'a> {
         self.let_go();
         let (at, seq, found) = self.find()?;
         let stream = self.engine.mem.receive.get_mut(at)?;
-        stream.handed = stream.handed.max(seq.next());
+        stream.handed = stream.handed.later(Position::of(seq.next()));
         let about = *stream;
         let st = &mut *self.engine.st;
         st.stats.rx_messages = st.stats.rx_messages.wrapping_add(1);
@@ -296,9 +297,9 @@ impl Engine<'_> {
         let lacked = |engine: &Self| engine.mem.receive.get(stream).map_or(0, |stream| stream.lacked);
         let before = lacked(self);
         let waiting = self.reorder().next_waiting(stream);
-        let skipped = lacked(self).saturating_sub(before);
+        let skipped = lacked(self).wrapping_sub(before);
         let ledger = &mut self.st.received_ledger;
-        ledger.skipped = ledger.skipped.wrapping_add(skipped as u32);
+        ledger.skipped = ledger.skipped.wrapping_add(skipped);
         waiting
     }
 
@@ -308,9 +309,9 @@ impl Engine<'_> {
             let Some(stream) = self.mem.receive.get(at).copied() else { return };
             if stream.forward > stream.next {
                 self.reorder().skip_given_up(at);
-                let lacked = self.mem.receive.get(at).map_or(0, |now| now.lacked.saturating_sub(stream.lacked));
+                let lacked = self.mem.receive.get(at).map_or(0, |now| now.lacked.wrapping_sub(stream.lacked));
                 let ledger = &mut self.st.received_ledger;
-                ledger.skipped = ledger.skipped.wrapping_add(lacked as u32);
+                ledger.skipped = ledger.skipped.wrapping_add(lacked);
             }
             self.note_skipped(at);
         }
@@ -319,20 +320,23 @@ impl Engine<'_> {
     /// All that could be stored is: what was skipped after it counts as stored too.
     fn note_skipped(&mut self, at: usize) {
         let Some(stream) = self.mem.receive.get_mut(at) else { return };
-        if stream.durable && stream.committed >= stream.handed && stream.next > stream.committed {
+        let all_stored = !Position::of(stream.committed).is_before(stream.handed);
+        if stream.durable && all_stored && stream.next > stream.committed {
             stream.committed = stream.next;
             stream.commit_due = true;
         }
     }
 
-    /// Says more credit when the peer has used half of what it had.
+    /// Says more credit when the peer has used half of what it had; an eighth where packets get
+    /// lost, for there the rest must last until a message that is missing comes.
     pub(super) fn grant_credit(&mut self) {
         let (receive_window, reorder_window) = (self.st.config.receive_window, self.reorder_window());
+        let share = if self.st.recovery.ack.is_troubled() { 7 } else { 1 };
         for stream in self.receive_streams() {
             let now = stream.credit_now(receive_window, reorder_window);
             let grown = now.checked_distance(stream.credit).unwrap_or(0);
             let left = stream.credit.checked_distance(stream.next).unwrap_or(0);
-            if grown > 0 && (left <= grown || stream.credit_due) {
+            if grown > 0 && (left <= grown.saturating_mul(share) || stream.credit_due) {
                 stream.credit_due = true;
             }
         }

@@ -83,7 +83,7 @@ impl Engine<'_> {
             self.detect_losses();
             let recovery = &mut self.st.recovery;
             if recovery.congestion.on_ack(self.st.now, acked, next, &recovery.rtt, recovery.loss_rate) {
-                recovery.thresholds.on_round();
+                recovery.thresholds.on_round(&recovery.rtt);
                 self.st.set_pace();
             }
             self.note_room();

@@ -198,8 +198,8 @@ impl State {
             now: Instant::ZERO,
             random: fold(random),
             recovery: Recovery::new(config),
-            outbox: OutboxState::new(mem.messages, mem.blocks.len(), urgent),
-            ram: RamState::new(mem.blocks),
+            outbox: OutboxState::new(mem.messages, mem.block_links.len(), urgent),
+            ram: RamState::new(mem.block_links, mem.block_bytes),
             reorder: ReorderState::new(mem.slots, mem.index),
             assembly: AssemblyState::EMPTY,
             send_len: channels.len() as u8,
@@ -358,7 +358,7 @@ impl Engine<'_> {
             state: &mut self.st.outbox,
             messages: self.mem.messages,
             streams: self.mem.send.get_mut(..streams).unwrap_or(&mut []),
-            journal: RamJournal { state: &mut self.st.ram, blocks: self.mem.blocks },
+            journal: RamJournal { state: &mut self.st.ram, links: self.mem.block_links, bytes: self.mem.block_bytes },
         }
     }
 

@@ -9,7 +9,7 @@ use crate::wire::{RESET_LEN, ShortHeader, Writer};
 use crate::{DeviceId, PacketNumber, SchemaId};
 use std::vec::Vec;
 
-type Mem = Inline<2, 1, 16, 32, 8, 16, 8, 2, 256, 0>;
+type Mem = Inline<2, 1, 16, 32, 960, 8, 16, 8, 2, 256, 0>;
 
 const NOW: Instant = Instant::from_millis(5);
 const PATH: PathId = PathId(0);

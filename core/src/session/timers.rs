@@ -11,12 +11,12 @@ impl State {
             return None;
         }
         let established = self.phase == Phase::Established;
-        // A request for what is missing goes with an acknowledgement.
-        let asks = established && self.recovery.received.largest_accepted().is_some();
         let expiry = self.outbox.next_expiry;
+        // A NAK stands beside an acknowledgement: before there is one, nothing is asked for.
+        let may_ask = established && self.recovery.received.largest_accepted().is_some();
         [
             (expiry < NEVER).then_some(expiry),
-            self.reorder.ask_at.filter(|_| asks),
+            self.reorder.ask_at.filter(|_| may_ask),
             self.hello.deadline(),
             self.recovery.ack.deadline().filter(|_| established),
             self.recovery.loss_time.filter(|_| established),

@@ -1,7 +1,7 @@
 //! A datagram goes out: handshake first, then acknowledgements, control, and messages as they fit.
 
 use super::state::{Engine, Phase};
-use crate::channel::outbox::{Carried, EntryState, NEVER, OutMessage, Sent};
+use crate::channel::outbox::{Carried, EntryState, OutMessage, Sent};
 use crate::journal::NONE;
 use crate::recovery::redundancy;
 use crate::recovery::sent_packets::{Control, SentPacket};
@@ -58,6 +58,12 @@ impl Engine<'_> {
         Some(Transmit { len, path: self.st.path })
     }
 
+    /// Whether the time has come to ask for messages: beside an acknowledgement, so not before there is one.
+    fn asks(&mut self) -> bool {
+        let now = self.st.now;
+        self.st.recovery.received.largest_accepted().is_some() && self.reorder().asks(now)
+    }
+
     /// Whether control frames wait to be sent.
     fn has_control(&mut self) -> bool {
         let streams = self.receive_streams();
@@ -81,7 +87,7 @@ impl Engine<'_> {
         let control = self.has_control();
         let eliciting = data || control || self.st.ping_due || self.st.recovery.probe_due;
         let eliciting = closing.is_none() && eliciting && self.reserve_packet();
-        let asks = self.reorder().asks(now);
+        let asks = self.asks();
         let ack = asks || self.st.recovery.ack.deadline().is_some_and(|time| time <= self.st.now);
         if !eliciting && !ack && closing.is_none() {
             self.note_patience();
@@ -134,7 +140,7 @@ impl Engine<'_> {
         // A probe says again what the peer may not have heard: its last packets can be waiting for this.
         let probing = self.st.ping_due || self.st.recovery.probe_due;
         let now = self.st.now;
-        let asks = self.reorder().asks(now);
+        let asks = self.asks();
         let recovery = &mut self.st.recovery;
         let largest = recovery.received.largest_accepted();
         let repeated = asks || (probing && largest > recovery.ack.known_to_peer);
@@ -188,7 +194,7 @@ impl Engine<'_> {
             }
         }
         for stream in self.receive_streams() {
-            if stream.answers_forward() && emit_forwarded(stream.id, stream.next, stream.lacked, w).is_ok() {
+            if stream.answers_forward() && emit_forwarded(stream.id, stream.next, u64::from(stream.lacked), w).is_ok() {
                 stream.forwarded_due = false;
                 built.control.forwarded = true;
             }
@@ -258,12 +264,12 @@ impl Engine<'_> {
         if built.frames >= DATA_FRAMES_MAX || self.sent().carried_room() == 0 {
             return false;
         }
-        let left = (message.expires != NEVER).then(|| message.expires.saturating_since(now).as_millis());
+        let left = self.outbox().expires(&message).map(|time| time.saturating_since(now).as_millis());
         let fragment = Fragment { index: message.fragment, count: message.fragments };
         let head = DataHead {
             lifetime_ms: left.map(|left| left.min(u64::from(u32::MAX)) as u32),
             fragment: (message.fragments > 0).then_some(fragment),
-            ..DataHead::new(stream, message.seq.truncate())
+            ..DataHead::new(stream, message.at.truncate())
         };
         let follows = head.follows(built.previous);
         // As with PING: long enough to be answered by a RESET.
@@ -290,7 +296,7 @@ impl Engine<'_> {
         }
         built.frames += 1;
         built.eliciting = true;
-        built.previous = Some((stream, message.seq.truncate()));
+        built.previous = Some((stream, message.at.truncate()));
         built.last_data = length.map(|len| (at, len));
         length.is_some()
     }

@@ -2,6 +2,10 @@
 
 use clap::Parser;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+const SEEDS: RangeInclusive<u64> = 1..=31;
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 /// Whimbrel beside its peers on the same bad links, in virtual time.
 #[derive(Debug, Parser)]
@@ -21,6 +25,9 @@ pub(crate) struct Args {
     /// Threads; the results do not depend on it. Default: one for each core.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, usize::from))]
     pub(crate) threads: usize,
+    /// Folder for the plots of the tables that have one. Default: `docs/`, when every row is run on the default seeds.
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
     /// What `cargo bench` says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -33,14 +40,15 @@ impl Args {
         self.only.is_empty() || self.only.iter().any(|part| name.contains(&part.to_lowercase()))
     }
 
+    /// Where plots go, if anywhere.
+    pub(crate) fn plots(&self) -> Option<&Path> {
+        let whole = self.only.is_empty() && self.seeds == SEEDS;
+        self.plots.as_deref().or(whole.then_some(Path::new(DOCS)))
+    }
+
     /// Whether the table is asked for.
     pub(crate) fn wants_table(&self, name: &str) -> bool {
         self.table.is_empty() || self.table.iter().any(|wanted| wanted == name)
-    }
-
-    /// Whether every row is asked for.
-    pub(crate) fn wants_every_row(&self) -> bool {
-        self.only.is_empty()
     }
 }
 

@@ -48,6 +48,9 @@ pub(crate) trait Flow {
     /// The next message that comes out at the gateway, and its lane.
     fn deliver(&mut self, now: Instant) -> Option<(usize, Vec<u8>)>;
 
+    /// The application hears that the network is back.
+    fn wake(&mut self, _now: Instant) {}
+
     /// When `handle_timeout` is due; `None` when only input can change anything.
     fn next_deadline(&mut self, now: Instant) -> Option<Instant>;
 }

@@ -30,6 +30,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// As much as the flow takes, for ever.
+    pub(crate) fn endless(lane: usize, size: usize) -> Self {
+        Self::new(lane, size, usize::MAX, Pace::Flood)
+    }
+
     /// `count` messages of `size` bytes, at least 4.
     pub(crate) fn new(lane: usize, size: usize, count: usize, pace: Pace) -> Self {
         Self { lane, size, count, pace, start: None, offered: 0, created: Vec::new(), delivered: Vec::new() }
@@ -55,9 +60,10 @@ impl Load {
         &self.delivered
     }
 
-    /// Messages made, so far.
-    pub(crate) fn created(&self) -> usize {
-        self.created.len()
+    /// Payload bytes that came out from `from` to before `to`.
+    pub(crate) fn delivered_within(&self, from: Instant, to: Instant) -> usize {
+        let before = |time: Instant| self.delivered.partition_point(|delivered| *delivered < time);
+        (before(to) - before(from)) * self.size
     }
 
     /// Microseconds from made to delivered, of each message that came out.

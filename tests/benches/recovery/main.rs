@@ -10,6 +10,8 @@
 //! [`world::World`] moves its frames over two links and jumps from one deadline to the next. A [`load::Load`] is the
 //! application: it gives messages, and checks that they come out whole and in order, when. `tables` run worlds, and print.
 //!
+//! A run of every row on the default seeds draws its results anew into the documentation's folder.
+//!
 //! One seed determines a run, and every peer meets the same links on it. Runs are independent of each other, so that
 //! the number of threads changes nothing but the time that all of them take.
 
@@ -18,6 +20,7 @@ mod flow;
 mod jobs;
 mod load;
 mod peers;
+mod plot;
 mod statistics;
 mod tables;
 mod world;
@@ -34,6 +37,13 @@ fn main() -> ExitCode {
         let report = (table.run)(&args);
         if !args.json {
             println!("{report}");
+        }
+        if let (Some(folder), Some((file, svg))) = (args.plots(), &report.plot) {
+            let path = folder.join(file);
+            if let Err(error) = std::fs::write(&path, svg) {
+                eprintln!("cannot write {}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
         }
         reports.push(report);
     }

@@ -24,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) wire_bytes: u64,
     /// How long each of its frames waited at the uplink's bottleneck, in microseconds.
     pub(crate) queued: Vec<u64>,
+    /// When its device sent each of its frames.
+    pub(crate) sent: Vec<Instant>,
 }
 
 /// Two links, the flows on them, and the time.
@@ -49,7 +51,7 @@ impl World {
 
     /// The same with one more flow, whose application starts at `begins`.
     pub(crate) fn with(mut self, flow: Box<dyn Flow>, begins: Instant, loads: Vec<Load>) -> Self {
-        self.places.push(Place { flow, loads, begins, wire_bytes: 0, queued: Vec::new() });
+        self.places.push(Place { flow, loads, begins, wire_bytes: 0, queued: Vec::new(), sent: Vec::new() });
         self
     }
 
@@ -57,6 +59,11 @@ impl World {
     pub(crate) fn set_faults(&mut self, uplink: Faults, downlink: Faults) {
         self.uplink.set_faults(uplink);
         self.downlink.set_faults(downlink);
+    }
+
+    /// Tells every flow that the network is back.
+    pub(crate) fn wake(&mut self) {
+        self.places.iter_mut().for_each(|place| place.flow.wake(self.now));
     }
 
     /// What the uplink did.
@@ -137,6 +144,7 @@ impl World {
                     let queued = link.send(now, &frame);
                     if end == End::Device {
                         place.queued.extend(queued.map(Duration::as_micros));
+                        place.sent.push(now);
                     }
                     moved = true;
                 }
@@ -147,6 +155,11 @@ impl World {
 }
 
 impl Place {
+    /// Payload bytes that came out from `from` to before `to`.
+    pub(crate) fn delivered_within(&self, from: Instant, to: Instant) -> usize {
+        self.loads.iter().map(|load| load.delivered_within(from, to)).sum()
+    }
+
     /// Timers and both applications.
     fn work(&mut self, now: Instant) -> bool {
         let mut moved = false;

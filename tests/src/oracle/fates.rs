@@ -15,6 +15,8 @@ pub struct Fates {
     pub superseded: u64,
     /// Not delivered, and nobody promised it.
     pub lost: u64,
+    /// Not delivered, because the receiver cannot take it.
+    pub left_out: u64,
     /// None of these: on their way, or in doubt since their session died.
     pub open: u64,
 }
@@ -26,6 +28,7 @@ impl AddAssign for Fates {
         self.expired += other.expired;
         self.superseded += other.superseded;
         self.lost += other.lost;
+        self.left_out += other.left_out;
         self.open += other.open;
     }
 }

@@ -14,6 +14,8 @@ struct Accepted {
     handed: bool,
     /// In the sink.
     stored: bool,
+    /// Left out, although it had not expired.
+    left_out: bool,
 }
 
 /// How far a receiver may be wrong about the sender's deadlines. The remaining time is told when a datagram
@@ -56,13 +58,15 @@ pub struct Flow {
     stored: usize,
     /// What the sender was told of.
     reported: u64,
+    /// Messages left out, although they had not expired.
+    left_out: u64,
 }
 
 impl Flow {
     /// A stream on which nothing was accepted.
     pub fn new(mode: Mode) -> Self {
         let (messages, handed) = (Vec::new(), BTreeSet::new());
-        Self { mode, messages, session: None, below: 0, handed, stored_below: 0, stored: 0, reported: 0 }
+        Self { mode, messages, session: None, below: 0, handed, stored_below: 0, stored: 0, reported: 0, left_out: 0 }
     }
 
     /// How it delivers.
@@ -78,7 +82,13 @@ impl Flow {
         if seq != self.messages.len() as u64 {
             return Err(format!("accepted as {seq}, but {} came before it", self.messages.len()));
         }
-        self.messages.push(Accepted { payload: payload.into(), deadline, handed: false, stored: false });
+        self.messages.push(Accepted {
+            payload: payload.into(),
+            deadline,
+            handed: false,
+            stored: false,
+            left_out: false,
+        });
         Ok(())
     }
 
@@ -100,7 +110,9 @@ impl Flow {
                 now.saturating_since(deadline).as_micros()
             ));
         }
-        if message.handed && !durable {
+        // The newest value may be said again in another session, for nobody knows whether it arrived.
+        let again = durable || (kind == Kind::Latest && begins && seq + 1 == self.below);
+        if message.handed && !again {
             return Err(format!("{seq} handed on twice"));
         }
         if begins {
@@ -115,12 +127,12 @@ impl Flow {
                 let skipped = self.below.max(self.stored_below)..seq;
                 // A session that begins goes on behind what is stored, and what the one before left in doubt.
                 if !begins || durable {
-                    self.may_skip(skipped, now + doubt.early)?;
+                    self.skip(skipped, now + doubt.early);
                 }
                 self.below = seq + 1;
             }
             Kind::Latest => {
-                if seq < self.below {
+                if seq + 1 < self.below {
                     return Err(format!("{seq} handed on after the newer {}", self.below - 1));
                 }
                 self.below = seq + 1;
@@ -135,13 +147,21 @@ impl Flow {
         Ok(())
     }
 
-    /// An ordered stream leaves messages out only when they expired by then.
-    fn may_skip(&self, mut skipped: Range<u64>, now: Instant) -> Result<(), String> {
-        let expired = |seq: u64| self.messages[seq as usize].deadline.is_some_and(|deadline| deadline <= now);
-        match skipped.find(|seq| !expired(*seq)) {
-            Some(seq) => Err(format!("{seq} left out, although it has not expired")),
-            None => Ok(()),
+    /// An ordered stream leaves messages out when they expired by then, or when the receiver cannot take them,
+    /// which the sender's ledger says.
+    fn skip(&mut self, skipped: Range<u64>, now: Instant) {
+        let skipped = self.messages.get_mut(skipped.start as usize..skipped.end as usize).unwrap_or(&mut []);
+        for message in skipped.iter_mut().filter(|message| !message.stored && !message.left_out) {
+            if message.deadline.is_none_or(|deadline| deadline > now) {
+                message.left_out = true;
+                self.left_out += 1;
+            }
         }
+    }
+
+    /// Messages left out, although they had not expired.
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// The sink stored a message for the first time. What expired by `now` may be left out.
@@ -158,7 +178,7 @@ impl Flow {
                 return Err(format!("{seq} stored when {} was expected", self.stored_below));
             }
             if self.mode.durable {
-                self.may_skip(self.stored_below..seq, now)?;
+                self.skip(self.stored_below..seq, now);
             }
             self.stored_below = seq + 1;
         }
@@ -170,14 +190,11 @@ impl Flow {
     /// The sender's session said that everything below `next` is stored.
     ///
     /// # Errors
-    /// When it is not, and has not expired either.
+    /// When that was not accepted, or goes back.
     pub fn committed(&mut self, next: u64, now: Instant) -> Result<(), String> {
         self.report(next)?;
-        let lies = |message: &Accepted| !message.stored && message.deadline.is_none_or(|deadline| deadline > now);
-        match self.messages.iter().take(next as usize).position(lies) {
-            Some(seq) => Err(format!("committed below {next}, but {seq} is not stored")),
-            None => Ok(()),
-        }
+        self.skip(0..next, now);
+        Ok(())
     }
 
     /// The sender's session said that everything below `next` arrived. `handed`: and nothing can keep the
@@ -212,6 +229,7 @@ impl Flow {
             let expired = message.deadline.is_some_and(|deadline| deadline <= now);
             let count = match self.mode.kind {
                 _ if delivered => &mut fates.delivered,
+                _ if message.left_out => &mut fates.left_out,
                 Kind::Latest if seq < newest => &mut fates.superseded,
                 _ if expired => &mut fates.expired,
                 Kind::BestEffort => &mut fates.lost,
@@ -220,6 +238,15 @@ impl Flow {
             *count += 1;
         }
         fates
+    }
+
+    /// The messages whose fate is open.
+    pub fn open(&self, now: Instant) -> Vec<u64> {
+        let open = |message: &Accepted| {
+            let arrived = if self.mode.durable { message.stored } else { message.handed };
+            !arrived && !message.left_out && message.deadline.is_none_or(|deadline| deadline > now)
+        };
+        (0..).zip(&self.messages).filter(|(_, message)| open(message)).map(|(seq, _)| seq).collect()
     }
 
     /// Whether the newest value neither arrived nor expired.

@@ -62,8 +62,8 @@ impl Oracle {
     /// # Errors
     /// See [`Law::check`].
     pub fn device_ledger(&mut self, ledger: Ledger) -> Result<(), String> {
-        let accepted = self.accepted_count();
-        self.law.check(ledger, accepted)
+        let (accepted, left_out) = (self.accepted_count(), self.present().map(Flow::left_out).sum());
+        self.law.check(ledger, accepted, left_out)
     }
 
     /// The ledger of one of the gateway's sessions is this.
@@ -72,7 +72,8 @@ impl Oracle {
     /// See [`Law::check`].
     pub fn gateway_ledger(&mut self, nonce: u64, ledger: Ledger) -> Result<(), String> {
         let accepted = self.session(nonce).map(Flow::accepted_count).sum();
-        self.laws.entry(nonce).or_default().check(ledger, accepted)
+        let left_out = self.session(nonce).map(Flow::left_out).sum();
+        self.laws.entry(nonce).or_default().check(ledger, accepted, left_out)
     }
 
     /// A flow that the device sends, in its present boot.

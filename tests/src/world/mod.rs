@@ -149,13 +149,20 @@ impl World {
         devices.chain(self.gateway.poll_timeout()).chain(self.network.poll_timeout()).min()
     }
 
+    /// What is waited for, for the reader of a failure.
+    fn waits(&self) -> String {
+        let devices: Vec<_> = self.devices.iter().map(|device| (device.poll_timeout(), device.load.due())).collect();
+        let (gateway, network) = (self.gateway.poll_timeout(), self.network.poll_timeout());
+        format!("devices {devices:?}, gateway {gateway:?}, network {network:?}")
+    }
+
     /// Does everything that is due now.
     ///
     /// # Panics
     /// When that never ends, or when something is not as it must be.
     pub fn settle(&mut self) {
         self.steps += 1;
-        assert!(self.steps <= self.steps_max, "{}: the ends never rest", self.place());
+        assert!(self.steps <= self.steps_max, "{}: the ends never rest: {}", self.place(), self.waits());
         for _ in 0..ROUNDS_MAX {
             if !self.round() {
                 self.balance();

@@ -2,6 +2,7 @@
 
 use super::{Carried, EntryState, LastSent, OutMessage, Outbox};
 use crate::journal::NONE;
+use crate::seq::Position;
 use crate::{Delivery, PacketNumber, SeqNo};
 
 /// How an entry went into a packet.
@@ -48,9 +49,9 @@ impl Outbox<'_> {
     /// A packet that carried the entry arrived.
     pub(crate) fn on_acked(&mut self, carried: Carried) {
         let Some(message) = self.resolve(carried) else { return };
-        let (stream, seq) = (message.stream, message.seq);
+        let (stream, seq) = (message.stream, message.at);
         let mut complete = true;
-        if let Some(long) = self.state.long.as_mut().filter(|long| long.stream == stream && long.seq == seq) {
+        if let Some(long) = self.state.long.as_mut().filter(|long| long.stream == stream && long.at == seq) {
             long.left = long.left.saturating_sub(1);
             complete = long.left == 0;
         }
@@ -92,9 +93,9 @@ impl Outbox<'_> {
     /// Releases all entries of the message that an entry belongs to.
     pub(super) fn release_message(&mut self, slot: u16) {
         let mut slot = self.first_fragment(slot);
-        let Some((stream, seq)) = self.message(slot).map(|message| (message.stream, message.seq)) else { return };
+        let Some((stream, seq)) = self.message(slot).map(|message| (message.stream, message.at)) else { return };
         self.vacate(stream, seq);
-        while let Some(message) = self.message(slot).copied().filter(|message| message.seq == seq) {
+        while let Some(message) = self.message(slot).copied().filter(|message| message.at == seq) {
             self.release(slot);
             slot = message.next;
         }
@@ -118,7 +119,7 @@ impl Outbox<'_> {
         let Some(mut slot) = self.stream(stream).map(|stream| stream.head) else { return };
         // What is missing lies near the head; what is beyond the last one sent was not asked for.
         while let Some(message) = self.message(slot).copied() {
-            let asked = message.seq.truncate() == seq16;
+            let asked = message.at.truncate() == seq16;
             if asked && message.state == EntryState::InFlight && message.last_sent.is_before(largest) {
                 self.due_push(slot);
             }
@@ -135,13 +136,14 @@ impl Outbox<'_> {
         let Some((mut slot, forwarded)) = self.stream(stream).map(|stream| (stream.head, stream.forwarded)) else {
             return;
         };
-        while let Some(message) = self.message(slot).copied().filter(|message| message.seq < next) {
+        let below = Position::of(next);
+        while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             match message.state {
                 // FORWARDED settles these first.
                 EntryState::Doubtful => {}
-                EntryState::Void => self.shrink_gap(slot, next.min(forwarded)),
+                EntryState::Void => self.shrink_gap(slot, below.earlier(forwarded)),
                 _ => {
-                    self.vacate(stream, message.seq);
+                    self.vacate(stream, message.at);
                     self.release(slot);
                     if message.fragment == 0 {
                         self.note_delivered();
@@ -151,7 +153,7 @@ impl Outbox<'_> {
             slot = message.next;
         }
         if let Some(owner) = self.stream_mut(stream) {
-            owner.committed = owner.committed.max(next);
+            owner.committed = owner.committed.later(below);
             owner.forward_check = true;
         }
     }

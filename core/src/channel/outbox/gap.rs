@@ -4,6 +4,7 @@
 
 use super::{EntryState, NEVER, Outbox};
 use crate::journal::NONE;
+use crate::seq::Position;
 use crate::{Instant, SeqNo};
 
 /// Why a message is given up.
@@ -27,10 +28,10 @@ impl Outbox<'_> {
             if !matches!(message.state, EntryState::Unsent | EntryState::InFlight | EntryState::Due) {
                 continue;
             }
-            if message.expires <= now {
-                self.give_up(slot, Reason::Expired);
-            } else {
-                next = next.min(message.expires);
+            match self.expires(&message) {
+                Some(time) if time <= now => self.give_up(slot, Reason::Expired),
+                Some(time) => next = next.min(time),
+                None => {}
             }
         }
         self.state.next_expiry = next;
@@ -41,12 +42,12 @@ impl Outbox<'_> {
     pub(crate) fn give_up(&mut self, slot: u16, reason: Reason) {
         let slot = self.first_fragment(slot);
         let Some(message) = self.message(slot).copied() else { return };
-        let (stream, seq) = (message.stream, message.seq);
+        let (stream, seq) = (message.stream, message.at);
         self.vacate(stream, seq);
         // The first entry becomes the gap; the other fragments go.
         let mut sent = message.last_sent.is_sent();
         let mut other = message.next;
-        while let Some(fragment) = self.message(other).copied().filter(|fragment| fragment.seq == seq) {
+        while let Some(fragment) = self.message(other).copied().filter(|fragment| fragment.at == seq) {
             sent |= fragment.last_sent.is_sent();
             self.release(other);
             other = fragment.next;
@@ -93,7 +94,7 @@ impl Outbox<'_> {
     /// Makes one gap of two neighbours of the same kind.
     fn merge(&mut self, first: u16, second: u16) {
         let (Some(a), Some(b)) = (self.message(first).copied(), self.message(second).copied()) else { return };
-        let adjacent = a.seq.saturating_add(u64::from(a.len)) == b.seq;
+        let adjacent = a.at.add(u32::from(a.len)) == b.at;
         let Some(len) = a.len.checked_add(b.len) else { return };
         if a.state.is_gap() && a.state == b.state && adjacent {
             self.release(second);
@@ -107,13 +108,13 @@ impl Outbox<'_> {
     }
 
     /// What lies below `next` of a gap is settled and let go.
-    pub(super) fn shrink_gap(&mut self, slot: u16, next: SeqNo) {
+    pub(super) fn shrink_gap(&mut self, slot: u16, next: Position) {
         let Some(gap) = self.message(slot).copied() else { return };
-        let below = next.checked_distance(gap.seq).unwrap_or(0);
-        if below >= u64::from(gap.len) {
+        let below = next.since(gap.at);
+        if below >= u32::from(gap.len) {
             self.release(slot);
         } else if let Some(gap) = self.message_mut(slot) {
-            gap.seq = gap.seq.saturating_add(below);
+            gap.at = gap.at.add(below);
             gap.len -= below as u16;
             gap.due_next = gap.due_next.saturating_sub(below as u16);
         }
@@ -126,17 +127,17 @@ impl Outbox<'_> {
             return None;
         }
         let (mut slot, mut untold) = (owner.head, false);
-        let mut point = owner.next;
+        let (mut point, told) = (owner.next, owner.forward_sent);
         while let Some(message) = self.message(slot) {
             // A fragment that arrived alone stands for a message that has not.
             let open = message.state == EntryState::Arrived
-                && self.state.long.is_some_and(|long| long.stream == stream && long.seq == message.seq);
+                && self.state.long.is_some_and(|long| long.stream == stream && long.at == message.at);
             if open || !(message.state.is_gap() || message.state == EntryState::Arrived) {
-                point = message.seq;
+                point = message.at.expand(owner.next);
                 break;
             }
-            let gap_end = message.seq.saturating_add(u64::from(message.len));
-            untold |= message.state.is_gap() && gap_end > owner.forward_sent;
+            let gap_end = message.at.add(u32::from(message.len));
+            untold |= message.state.is_gap() && told.is_before(gap_end);
             slot = message.next;
         }
         if !untold && let Some(owner) = self.stream_mut(stream) {
@@ -148,7 +149,7 @@ impl Outbox<'_> {
     /// FORWARD up to `point` goes into a packet.
     pub(crate) fn on_forward_sent(&mut self, stream: u8, point: SeqNo) {
         if let Some(owner) = self.stream_mut(stream) {
-            owner.forward_sent = point;
+            owner.forward_sent = Position::of(point);
             owner.forward_check = false;
         }
     }
@@ -165,22 +166,21 @@ impl Outbox<'_> {
     pub(crate) fn on_forwarded(&mut self, stream: u8, next: SeqNo, lacked: u64) {
         let Some(owner) = self.stream(stream).copied() else { return };
         // A peer cannot confirm what it was not told.
-        let next = next.min(owner.forward_sent);
-        if next <= owner.forwarded {
+        let next = Position::of(next.min(owner.next)).earlier(owner.forward_sent);
+        if !owner.forwarded.is_before(next) {
             return;
         }
-        let fresh = lacked.saturating_sub(owner.lacked);
-        let (mut void, mut doubtful) = (0u64, 0u64);
-        let mut slot = owner.head;
-        while let Some(message) = self.message(slot).copied().filter(|message| message.seq < next) {
+        let fresh = (lacked as u32).wrapping_sub(owner.lacked);
+        let (mut void, mut doubtful) = (0u32, 0u32);
+        let (mut slot, below, known) = (owner.head, next, owner.forwarded);
+        while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             if message.state.is_gap() {
-                let from = message.seq.max(owner.forwarded);
-                let end = message.seq.saturating_add(u64::from(message.len)).min(next);
-                let count = end.checked_distance(from).unwrap_or(0);
+                let end = message.at.add(u32::from(message.len)).earlier(below);
+                let from = message.at.later(known);
+                let count = end.since(from);
                 // What an earlier session settled was not sent again: this receiver lacks it.
-                let open_from = message.seq.saturating_add(u64::from(message.due_next)).max(from);
-                let open =
-                    end.checked_distance(open_from).filter(|_| message.state == EntryState::Doubtful).unwrap_or(0);
+                let settled = message.at.add(u32::from(message.due_next));
+                let open = if message.state == EntryState::Doubtful { end.since(settled.later(from)) } else { 0 };
                 doubtful += open;
                 void += count - open;
             }
@@ -188,23 +188,23 @@ impl Outbox<'_> {
         }
         let expired = fresh.saturating_sub(void).min(doubtful);
         let ledger = &mut self.state.ledger;
-        ledger.expired = ledger.expired.wrapping_add(expired as u32);
-        ledger.delivered = ledger.delivered.wrapping_add((doubtful - expired) as u32);
+        ledger.expired = ledger.expired.wrapping_add(expired);
+        ledger.delivered = ledger.delivered.wrapping_add(doubtful - expired);
         self.state.pending = self.state.pending.saturating_sub(doubtful as u16);
         if let Some(owner) = self.stream_mut(stream) {
-            (owner.forwarded, owner.lacked) = (next, lacked.max(owner.lacked));
+            (owner.forwarded, owner.lacked) = (next, lacked as u32);
         }
         self.confirm_gaps(stream, next);
     }
 
     /// Lets go of the gaps below `next`. A durable stream keeps them until COMMIT: a new session
     /// may begin below them.
-    fn confirm_gaps(&mut self, stream: u8, next: SeqNo) {
+    fn confirm_gaps(&mut self, stream: u8, next: Position) {
         let Some(owner) = self.stream(stream).copied() else { return };
-        let done = if owner.durable { next.min(owner.committed) } else { next };
+        let (below, done) = (next, if owner.durable { next.earlier(owner.committed) } else { next });
         let mut slot = owner.head;
-        while let Some(message) = self.message(slot).copied().filter(|message| message.seq < next) {
-            let settled = next.checked_distance(message.seq).unwrap_or(0).min(u64::from(message.len)) as u16;
+        while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
+            let settled = below.since(message.at).min(u32::from(message.len)) as u16;
             if message.state == EntryState::Doubtful
                 && let Some(gap) = self.message_mut(slot)
             {

@@ -13,6 +13,7 @@
 //! `mod.rs` accepts and keeps, `schedule.rs` says what goes next, `fate.rs` takes what became of it,
 //! `gap.rs` gives up, `resume.rs` begins a new session.
 
+mod deadline;
 mod fate;
 mod gap;
 mod resume;
@@ -24,7 +25,9 @@ mod tests;
 use super::streams::SendStream;
 use crate::journal::{Handle, Journal, NONE, RamJournal};
 use crate::ledger::Ledger;
+use crate::seq::Position;
 use crate::{Delivery, Instant, PacketNumber, Priority, SendError, SeqNo};
+use deadline::Deadline;
 pub(crate) use fate::Sent;
 pub(crate) use resume::Takes;
 use schedule::{List, Long};
@@ -84,9 +87,9 @@ impl LastSent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutMessage {
     /// Its number; of a gap, the first.
-    pub(crate) seq: SeqNo,
-    /// When it is of no more use; [`NEVER`] when that does not come.
-    pub(crate) expires: Instant,
+    pub(crate) at: Position,
+    /// When it is of no more use.
+    expires: Deadline,
     handle: Handle,
     /// Bytes of payload; of a gap, how many messages it stands for.
     pub(crate) len: u16,
@@ -111,8 +114,8 @@ pub(crate) struct OutMessage {
 
 impl OutMessage {
     pub(crate) const EMPTY: Self = Self {
-        seq: SeqNo::ZERO,
-        expires: NEVER,
+        at: Position::of(SeqNo::ZERO),
+        expires: Deadline::NEVER,
         handle: Handle(NONE),
         len: 0,
         generation: 0,
@@ -238,11 +241,12 @@ impl Outbox<'_> {
     /// Accepts a message at the end of its stream.
     pub(crate) fn push(&mut self, stream: u8, terms: &Terms, payload: &[u8]) -> Result<SeqNo, SendError> {
         let Some(owner) = self.stream(stream).copied() else { return Err(SendError::UnknownChannel) };
+        if payload.len() > self.longest(terms) {
+            // There would never be room for it: to wait for that would be in vain.
+            return Err(SendError::TooLong { max: self.longest(terms) });
+        }
         let piece = if payload.len() > terms.whole { terms.fragment } else { payload.len() };
         let fragments = payload.len().checked_div(piece).map_or(1, |_| payload.len().div_ceil(piece));
-        if fragments > FRAGMENTS_MAX {
-            return Err(SendError::TooLong { max: terms.fragment * FRAGMENTS_MAX });
-        }
         let replaced = if owner.delivery == Delivery::Latest { owner.head } else { NONE };
         if !self.has_room(payload.len(), piece, fragments, terms.priority, replaced) {
             return Err(SendError::Full);
@@ -264,14 +268,27 @@ impl Outbox<'_> {
         Ok(owner.next)
     }
 
+    /// The longest payload that fits when nothing else is kept.
+    pub(crate) fn longest(&self, terms: &Terms) -> usize {
+        let reserve = if terms.priority > Priority::Normal { (0, 0) } else { self.state.reserve };
+        let entries = self.messages.len().saturating_sub(usize::from(reserve.0)).min(FRAGMENTS_MAX);
+        let blocks = self.journal.links.len().saturating_sub(usize::from(reserve.1));
+        let each = self.journal.blocks_of(terms.fragment);
+        let full = blocks.checked_div(each).unwrap_or(0).min(entries);
+        let left = if full < entries { blocks.saturating_sub(full * each) * self.journal.block_len() } else { 0 };
+        let whole = if entries > 0 { terms.whole.min(blocks * self.journal.block_len()) } else { 0 };
+        whole.max(full * terms.fragment + left.min(terms.fragment))
+    }
+
     /// Whether a payload fits, in pieces, if the entry `replaced` makes room for it.
     fn has_room(&self, len: usize, piece: usize, fragments: usize, priority: Priority, replaced: u16) -> bool {
         let last = len.saturating_sub(piece.saturating_mul(fragments.saturating_sub(1)));
-        let blocks = RamJournal::blocks_of(piece) * fragments.saturating_sub(1) + RamJournal::blocks_of(last);
+        let blocks_of = |len| self.journal.blocks_of(len);
+        let blocks = blocks_of(piece) * fragments.saturating_sub(1) + blocks_of(last);
         let (mut entries_free, mut blocks_free) = (usize::from(self.state.free_len), self.journal.free_blocks());
         if let Some(message) = self.message(replaced) {
             entries_free += 1;
-            blocks_free += RamJournal::blocks_of(usize::from(message.len));
+            blocks_free += blocks_of(usize::from(message.len));
         }
         let reserve = if priority > Priority::Normal { (0, 0) } else { self.state.reserve };
         fragments + usize::from(reserve.0) <= entries_free && blocks + usize::from(reserve.1) <= blocks_free
@@ -318,8 +335,8 @@ impl Outbox<'_> {
         }
         if let Some(message) = self.message_mut(slot) {
             *message = OutMessage {
-                seq,
-                expires: terms.expires,
+                at: Position::of(seq),
+                expires: Deadline::of(terms.expires),
                 handle,
                 len: payload.len() as u16,
                 generation,
@@ -342,9 +359,20 @@ impl Outbox<'_> {
         }
     }
 
+    /// The number of the entry.
+    pub(crate) fn seq(&self, slot: u16) -> Option<SeqNo> {
+        let message = self.message(slot)?;
+        Some(message.at.expand(self.stream(message.stream)?.next))
+    }
+
+    /// When the message is of no more use.
+    pub(crate) fn expires(&self, message: &OutMessage) -> Option<Instant> {
+        message.expires.expand(self.state.next_expiry)
+    }
+
     /// Everything below this one was let go.
     pub(crate) fn floor(&self, stream: &SendStream) -> SeqNo {
-        self.message(stream.head).map_or(stream.next, |message| message.seq)
+        self.message(stream.head).map_or(stream.next, |message| message.at.expand(stream.next))
     }
 
     /// Takes an entry off the list of what is unsent, due or arrived, for whatever it becomes.

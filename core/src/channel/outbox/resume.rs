@@ -1,9 +1,10 @@
 //! A new session begins: everything kept is sent anew from where the peer takes a stream up.
 
 use super::gap::Reason;
-use super::{EntryState, NEVER, Outbox};
+use super::{EntryState, Outbox};
 use crate::SeqNo;
 use crate::journal::NONE;
+use crate::seq::Position;
 
 /// What the peer of the new session takes.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,7 @@ impl Outbox<'_> {
                 if let Some(owner) = self.stream_mut(stream) {
                     owner.count_unsent(message.priority, 1);
                 }
+                // What had arrived, and was not stored, has a deadline again.
                 if let Some(message) = self.message_mut(slot) {
                     // A packet of the old session must not speak for it.
                     if message.last_sent.is_sent() {
@@ -55,18 +57,18 @@ impl Outbox<'_> {
     /// What lies below `next` leaves: on a durable stream it is stored; of others that were sent,
     /// nobody can say what became of them.
     fn settle_below(&mut self, stream: u8, next: SeqNo) {
-        let durable = self.is_durable(stream);
+        let (durable, below) = (self.is_durable(stream), Position::of(next));
         let mut slot = self.stream(stream).map_or(NONE, |owner| owner.head);
-        while let Some(message) = self.message(slot).copied().filter(|message| message.seq < next) {
+        while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             let count = match message.state {
                 EntryState::Void => {
-                    self.shrink_gap(slot, next);
+                    self.shrink_gap(slot, below);
                     0
                 }
                 EntryState::Doubtful => {
-                    let below = next.checked_distance(message.seq).unwrap_or(0).min(u64::from(message.len));
-                    self.shrink_gap(slot, next);
-                    (below as u16).saturating_sub(message.due_next)
+                    let count = below.since(message.at).min(u32::from(message.len)) as u16;
+                    self.shrink_gap(slot, below);
+                    count.saturating_sub(message.due_next)
                 }
                 _ => {
                     self.release(slot);
@@ -89,13 +91,13 @@ impl Outbox<'_> {
             let mut following = message.next;
             if !message.state.is_gap() && message.fragment == 0 {
                 let (mut total, mut longest) = (usize::from(message.len), usize::from(message.len));
-                while let Some(part) = self.message(following).copied().filter(|part| part.seq == message.seq) {
+                while let Some(part) = self.message(following).copied().filter(|part| part.at == message.at) {
                     total += usize::from(part.len);
                     longest = longest.max(usize::from(part.len));
                     following = part.next;
                 }
                 let room = match message.fragments {
-                    0 if message.expires == NEVER => takes.whole,
+                    0 if message.expires.is_never() => takes.whole,
                     0 => takes.whole_expiring,
                     _ => takes.fragment,
                 };

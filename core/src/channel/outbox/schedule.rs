@@ -3,7 +3,8 @@
 
 use super::{EntryState, OutMessage, Outbox};
 use crate::journal::NONE;
-use crate::{Delivery, Priority, SeqNo};
+use crate::seq::Position;
+use crate::{Delivery, Priority};
 
 /// A list through the entries.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +21,7 @@ impl List {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Long {
     pub(super) stream: u8,
-    pub(super) seq: SeqNo,
+    pub(super) at: Position,
     /// Its entries that have not arrived.
     pub(super) left: u8,
 }
@@ -47,7 +48,7 @@ impl Outbox<'_> {
             let Some(stream) = self.streams.get(at) else { continue };
             let Some(message) = self.message(stream.unsent) else { continue };
             let rank = stream.rank();
-            if best.is_none_or(|(most, _)| rank > most) && message.seq < stream.credit && self.may_start(message) {
+            if best.is_none_or(|(most, _)| rank > most) && stream.allows(message.at) && self.may_start(message) {
                 best = Some((rank, stream.unsent));
             }
         }
@@ -62,27 +63,25 @@ impl Outbox<'_> {
 
     fn may_start(&self, message: &OutMessage) -> bool {
         !self.is_long(message)
-            || self.state.long.is_none_or(|long| long.stream == message.stream && long.seq == message.seq)
+            || self.state.long.is_none_or(|long| long.stream == message.stream && long.at == message.at)
     }
 
     /// Whether a stream has something to send that its credit forbids.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.streams
-            .iter()
-            .any(|stream| self.message(stream.unsent).is_some_and(|message| message.seq >= stream.credit))
+        self.streams.iter().any(|stream| self.message(stream.unsent).is_some_and(|message| !stream.allows(message.at)))
     }
 
     /// Notes that an entry goes to the peer's place for long messages.
     pub(super) fn occupy(&mut self, message: &OutMessage) {
         if self.state.long.is_none() && self.is_long(message) {
             let left = message.fragments.max(1);
-            self.state.long = Some(Long { stream: message.stream, seq: message.seq, left });
+            self.state.long = Some(Long { stream: message.stream, at: message.at, left });
         }
     }
 
     /// The place for long messages is free, if this message had it.
-    pub(super) fn vacate(&mut self, stream: u8, seq: SeqNo) {
-        self.state.long = self.state.long.filter(|long| long.stream != stream || long.seq != seq);
+    pub(super) fn vacate(&mut self, stream: u8, at: Position) {
+        self.state.long = self.state.long.filter(|long| long.stream != stream || long.at != at);
     }
 
     /// Where to begin repeating: the earliest of the `count` entries before `slot` that are in

@@ -3,13 +3,15 @@
 
 extern crate std;
 use super::*;
-use crate::journal::{Block, RamState};
+use crate::journal::RamState;
 use crate::{ChannelConfig, ChannelId, Duration, SchemaId};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::{vec, vec::Vec};
 
 const ENTRIES: usize = 9;
+/// Payload bytes in a block.
+const BLOCK: usize = 30;
 const BLOCKS: usize = 14;
 /// Streams by mode: durable, ordered, reliable, latest, best effort.
 const DURABLE: u8 = 0;
@@ -100,7 +102,8 @@ struct Model {
     messages: Vec<OutMessage>,
     streams: Vec<SendStream>,
     ram: RamState,
-    blocks: Vec<Block>,
+    links: Vec<u16>,
+    bytes: Vec<u8>,
     now: Instant,
     pn: PacketNumber,
     packets: Vec<Packet>,
@@ -124,15 +127,17 @@ impl Model {
         let mut streams: Vec<_> = streams.iter().map(SendStream::new).collect();
         streams[3].credit = SeqNo::new(u64::MAX);
         streams[4].credit = SeqNo::new(u64::MAX);
-        let (mut messages, mut blocks) = (vec![OutMessage::EMPTY; ENTRIES], vec![Block::EMPTY; BLOCKS]);
+        let (mut messages, mut links) = (vec![OutMessage::EMPTY; ENTRIES], vec![0; BLOCKS]);
+        let bytes = vec![0; BLOCKS * BLOCK];
         let mut state = OutboxState::new(&mut messages, BLOCKS, reserved);
         state.peer_slot = 30;
         Self {
             state,
             messages,
             streams,
-            ram: RamState::new(&mut blocks),
-            blocks,
+            ram: RamState::new(&mut links, &bytes),
+            links,
+            bytes,
             now: Instant::from_millis(1),
             pn: PacketNumber::new(0),
             packets: Vec::new(),
@@ -143,7 +148,7 @@ impl Model {
     }
 
     fn outbox(&mut self) -> Outbox<'_> {
-        let journal = RamJournal { state: &mut self.ram, blocks: &mut self.blocks };
+        let journal = RamJournal { state: &mut self.ram, links: &mut self.links, bytes: &mut self.bytes };
         Outbox { state: &mut self.state, messages: &mut self.messages, streams: &mut self.streams, journal }
     }
 
@@ -191,11 +196,10 @@ impl Model {
         let replaced = if stream == LATEST { self.streams[usize::from(LATEST)].head } else { NONE };
         let mut room = before;
         if let Some(message) = self.messages.get(usize::from(replaced)) {
-            room = (room.0 + 1, room.1 + RamJournal::blocks_of(message.len.into()));
+            room = (room.0 + 1, room.1 + blocks_of(message.len.into()));
         }
         let reserve = if priority > Priority::Normal { (0, 0) } else { self.state.reserve };
-        let blocks: usize =
-            if len == 0 { 1 } else { payload.chunks(piece).map(|part| RamJournal::blocks_of(part.len())).sum() };
+        let blocks: usize = if len == 0 { 1 } else { payload.chunks(piece).map(|part| blocks_of(part.len())).sum() };
         let fits = pieces + usize::from(reserve.0) <= usize::from(room.0) && blocks + usize::from(reserve.1) <= room.1;
         let result = self.outbox().push(stream, &terms, &payload);
         assert_eq!(result, if fits { Ok(seq) } else { Err(SendError::Full) });
@@ -216,7 +220,7 @@ impl Model {
         let message = self.messages[usize::from(slot)];
         let mut payload = vec![0; message.len.into()];
         self.outbox().read(slot, &mut payload);
-        let accepted = &self.accepted[&(message.stream, message.seq.value())];
+        let accepted = &self.accepted[&(message.stream, message.seq().value())];
         let piece = if message.fragments == 0 { PIECE } else { PIECE - 3 };
         let part = accepted.payload.chunks(piece).nth(message.fragment.into()).unwrap_or(&[]);
         assert_eq!(payload, part);
@@ -231,7 +235,7 @@ impl Model {
         match message.state {
             EntryState::Due => assert!(due <= Some(message.priority)),
             EntryState::Unsent => {
-                assert!(message.seq < stream.credit);
+                assert!(message.seq() < stream.credit);
                 assert_eq!(stream.unsent, slot);
                 assert!(due < Some(stream.rank()));
             }
@@ -251,8 +255,8 @@ impl Model {
             let (pn, message) = (self.pn, self.messages[usize::from(slot)]);
             if arrives {
                 let stream = usize::from(message.stream);
-                let known = self.accepted.get_mut(&(message.stream, message.seq.value())).unwrap();
-                if message.seq.value() >= self.receivers[stream].0 {
+                let known = self.accepted.get_mut(&(message.stream, message.seq().value())).unwrap();
+                if message.seq().value() >= self.receivers[stream].0 {
                     known.arrived.insert(message.fragment);
                 }
             }
@@ -316,7 +320,7 @@ impl Model {
                     let stored = self.stored().saturating_sub(back);
                     SeqNo::new(stored).max(self.outbox().floor(&stream))
                 }
-                _ => self.messages.get(usize::from(stream.unsent)).map_or(stream.next, |message| message.seq),
+                _ => self.messages.get(usize::from(stream.unsent)).map_or(stream.next, |message| message.seq()),
             };
             let takes = Takes { message: 200, whole: PIECE, whole_expiring: PIECE, fragment: PIECE };
             self.outbox().restart(at, next, &takes);
@@ -367,7 +371,7 @@ impl Model {
             let message = self.messages[usize::from(slot)];
             assert!(seen.insert(slot), "on two lists");
             assert_eq!((message.stream, message.prev), (at, before));
-            let place = (message.seq.value(), message.fragment);
+            let place = (message.seq().value(), message.fragment);
             assert!(last < Some(place), "out of order");
             last = Some(place);
             *arrived += u16::from(message.state == EntryState::Arrived);
@@ -381,9 +385,9 @@ impl Model {
             }
             if message.state.is_gap() {
                 gaps += 1;
-                last = Some((message.seq.value() + u64::from(message.len) - 1, 0));
+                last = Some((message.seq().value() + u64::from(message.len) - 1, 0));
             } else {
-                *blocks += RamJournal::blocks_of(message.len.into());
+                *blocks += blocks_of(message.len.into());
                 self.check_payload(slot);
             }
             (before, slot) = (slot, message.next);
@@ -393,7 +397,7 @@ impl Model {
         assert_eq!(stream.rank(), rank.unwrap_or(Priority::Background));
         let blocked = self.outbox().is_blocked();
         let held = self.streams.iter().any(|stream| {
-            self.messages.get(usize::from(stream.unsent)).is_some_and(|message| message.seq >= stream.credit)
+            self.messages.get(usize::from(stream.unsent)).is_some_and(|message| message.seq() >= stream.credit)
         });
         assert_eq!(blocked, held);
     }
@@ -445,6 +449,17 @@ impl Model {
         }
         assert_eq!((self.state.pending, usize::from(self.state.free_len)), (0, ENTRIES));
     }
+}
+
+impl OutMessage {
+    /// The model's numbers have 32 bits.
+    fn seq(&self) -> SeqNo {
+        self.at.expand(SeqNo::new(u32::MAX.into()))
+    }
+}
+
+fn blocks_of(len: usize) -> usize {
+    len.div_ceil(BLOCK).max(1)
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 extern crate std;
 use super::super::assembly::AssemblyState;
 use super::*;
+use crate::seq::Position;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::{vec, vec::Vec};
@@ -61,7 +62,7 @@ fn expiry(seq: u64) -> Instant {
 struct Stream {
     next: u64,
     forward: u64,
-    lacked: u64,
+    lacked: u32,
     /// In slots, or complete in the assembly.
     kept: BTreeSet<u64>,
     /// Handed on, but not all below.
@@ -77,7 +78,7 @@ impl Stream {
 
     fn skip_to(&mut self, point: u64) {
         while self.next < point {
-            self.lacked += u64::from(!self.taken.remove(&self.next));
+            self.lacked += u32::from(!self.taken.remove(&self.next));
             self.next += 1;
         }
     }
@@ -114,7 +115,13 @@ impl Model {
     fn new(first: u64) -> Self {
         let stream = |delivery| {
             let first = SeqNo::new(first);
-            ReceiveStream { delivery, next: first, highest: first, forward: first, ..ReceiveStream::EMPTY }
+            ReceiveStream {
+                delivery,
+                next: first,
+                highest: Position::of(first),
+                forward: first,
+                ..ReceiveStream::EMPTY
+            }
         };
         let (mut slots, mut index) = (vec![Slot::EMPTY; SLOTS], vec![0; 3 * WINDOW as usize]);
         let set = || Stream { next: first, forward: first, ..Stream::default() };

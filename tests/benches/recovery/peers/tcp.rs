@@ -98,6 +98,19 @@ impl Stack {
     }
 }
 
+/// What can be chosen about both sockets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Bytes, in each direction.
+    pub(crate) buffer: usize,
+    /// Congestion control.
+    pub(crate) control: CongestionControl,
+    /// Nagle's algorithm: short segments wait for each other.
+    pub(crate) nagle: bool,
+    /// Acknowledgements are not delayed; else for 10 ms, smoltcp's default.
+    pub(crate) prompt: bool,
+}
+
 /// A connection and both stacks below it.
 pub(crate) struct Tcp {
     device: Stack,
@@ -110,13 +123,16 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    /// Buffers of `buffer` bytes in each direction of each end; Nagle's algorithm off, as suits telemetry.
-    pub(crate) fn new(buffer: usize, control: CongestionControl, seed: u64) -> Self {
+    /// A connection that is about to open.
+    pub(crate) fn new(settings: Settings, seed: u64) -> Self {
         let socket = || {
-            let buffer = || SocketBuffer::new(vec![0; buffer]);
+            let buffer = || SocketBuffer::new(vec![0; settings.buffer]);
             let mut socket = Socket::new(buffer(), buffer());
-            socket.set_nagle_enabled(false);
-            socket.set_congestion_control(control);
+            socket.set_nagle_enabled(settings.nagle);
+            socket.set_congestion_control(settings.control);
+            if settings.prompt {
+                socket.set_ack_delay(None);
+            }
             socket
         };
         let device = Stack::new(DEVICE, socket(), seed * 2);

@@ -6,22 +6,16 @@ use rand::RngCore;
 use std::collections::VecDeque;
 use whimbrel_core::{
     Admission, ChannelConfig, ChannelId, Config, ConnectionId, DeviceId, Hello, Identity, Inline, Instant, Large,
-    Medium, Memory, PathId, Received, Route, SchemaId, SendError, Session, StreamAdmission, StreamEpoch, route,
+    Medium, Memory, PathId, Priority, Received, Redundancy, Route, SchemaId, SendError, Session, StreamAdmission,
+    StreamEpoch, route,
 };
 
 /// A gateway that lends a session 128 slots of 256 bytes to messages that came early: 32 KiB.
-type Gateway = Inline<4, 4, 32, 64, 64, 128, 512, 128, 32_768, 0>;
+type Gateway = Inline<4, 4, 32, 64, 1920, 64, 128, 512, 128, 32_768, 0>;
 
 /// How many messages the gateway lets a device have outstanding: what its slots hold.
 const WINDOW: u16 = 128;
 const PATH: PathId = PathId(1);
-
-/// How much each packet repeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeats {
-    /// Nothing.
-    None,
-}
 
 /// A device's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,21 +27,22 @@ pub(crate) enum Preset {
 }
 
 /// A flow of one lane.
-pub(crate) fn flow(preset: Preset, repeats: Repeats, seed: u64) -> Box<dyn Flow> {
-    let channels = [channel(0, repeats)];
+pub(crate) fn flow(preset: Preset, redundancy: Redundancy, seed: u64) -> Box<dyn Flow> {
+    flow_of(preset, &[channel(0, redundancy, Priority::Normal)], seed)
+}
+
+/// A flow with a lane for each of the channels.
+pub(crate) fn flow_of(preset: Preset, channels: &[ChannelConfig], seed: u64) -> Box<dyn Flow> {
     match preset {
-        Preset::Medium => Box::new(Whimbrel::<Medium>::new(&channels, seed)),
-        Preset::Large => Box::new(Whimbrel::<Large>::new(&channels, seed)),
+        Preset::Medium => Box::new(Whimbrel::<Medium>::new(channels, seed)),
+        Preset::Large => Box::new(Whimbrel::<Large>::new(channels, seed)),
     }
 }
 
-/// The channel behind a lane. All that the bench chooses about a channel is chosen here.
-pub(crate) fn channel(lane: u8, repeats: Repeats) -> ChannelConfig {
+/// The channel behind a lane: ordered, not durable. All that the bench chooses about a channel is chosen here.
+pub(crate) fn channel(lane: u8, redundancy: Redundancy, priority: Priority) -> ChannelConfig {
     let id = ChannelId::new(lane + 1).expect("few lanes");
-    let config = ChannelConfig::ordered(id, SchemaId::named("bench/1"));
-    match repeats {
-        Repeats::None => config,
-    }
+    ChannelConfig::ordered(id, SchemaId::named("bench/1")).with_redundancy(redundancy).with_priority(priority)
 }
 
 /// A device, a gateway, and what came out there.
@@ -150,6 +145,10 @@ impl<D: Memory> Flow for Whimbrel<D> {
         while session.poll_event().is_some() {}
         collect(session.poll_received(now), &mut self.arrived);
         self.arrived.pop_front()
+    }
+
+    fn wake(&mut self, now: Instant) {
+        self.device.wake(now);
     }
 
     fn next_deadline(&mut self, _now: Instant) -> Option<Instant> {

@@ -13,13 +13,13 @@ use std::collections::{BTreeMap, VecDeque};
 use whimbrel_core::{Duration, Instant};
 
 /// What a packet costs besides its messages, as Whimbrel's plain packets: type, connection, number, check.
-const PACKET: usize = 10;
+pub(crate) const PACKET: usize = 10;
 /// What a message costs besides its bytes: type, stream, number.
-const MESSAGE: usize = 4;
+pub(crate) const MESSAGE: usize = 4;
 /// The length of an acknowledgement. What it says is not limited by it: it names a snapshot.
 const ACK: usize = 12;
 /// The longest packet, as everywhere in this bench.
-const PACKET_MAX: usize = 1200;
+pub(crate) const PACKET_MAX: usize = 1200;
 /// Two round trips of the bench's links, and a little.
 const SILENCE: Duration = Duration::from_millis(110);
 

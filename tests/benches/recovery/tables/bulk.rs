@@ -5,13 +5,18 @@ use super::report::Report;
 use super::rows::{self, Line, Make, Method};
 use crate::args::Args;
 use crate::load::{Load, Pace};
+use crate::peers::yardstick::{MESSAGE, PACKET, PACKET_MAX};
+use crate::plot::GOODPUT;
 use crate::statistics::{median, percentile};
-use crate::world::World;
+use crate::world::{UDP_IP, World};
 use serde_json::json;
 use whimbrel_core::Instant;
 
 const SIZE: usize = 256;
 const COUNT: usize = 4_096;
+/// The end of a sealed packet, and that of a plain one.
+const TAG: usize = 16;
+const CHECK: usize = 4;
 /// At a hundredth of the bottleneck's rate it would be over.
 const PATIENCE: Instant = Instant::from_millis(840_000);
 
@@ -36,7 +41,22 @@ pub(crate) fn run(args: &Args) -> Report {
 /// The medians over the seeds, for each row and loss; the limit in the end.
 pub(crate) fn measure(args: &Args) -> Vec<Line<Outcome>> {
     let order = |a: &Outcome, b: &Outcome| b.goodput.total_cmp(&a.goodput);
-    rows::measure(args, rows::bulk(), &Method { one, middle, order })
+    let mut lines = rows::measure(args, rows::bulk(), &Method { one, middle, order });
+    for (name, protection) in [("limit, plain packets", 0), ("limit, sealed packets", TAG - CHECK)] {
+        if args.wants_row(name) {
+            lines.push((name, LOSSES.map(|loss| limit(loss, protection)).into()));
+        }
+    }
+    lines
+}
+
+/// What a sender reaches that always has a full packet ready when the bottleneck is free, and sends again only what is
+/// lost. It takes no account of the first round trips and of the last.
+fn limit(loss: u32, protection: usize) -> Outcome {
+    let messages = (PACKET_MAX - PACKET - protection) / (MESSAGE + SIZE);
+    let packet = UDP_IP + PACKET + protection + messages * (MESSAGE + SIZE);
+    let goodput = (messages * SIZE) as f64 / packet as f64 * f64::from(100 - loss) / 100.0;
+    Outcome { goodput, arrived: COUNT, queued: 0, overflowed: 0 }
 }
 
 fn one(make: &Make, loss: u32, seed: u64) -> Outcome {
@@ -95,5 +115,6 @@ fn report(lines: &[Line<Outcome>]) -> Report {
         columns: columns.iter().cloned().chain(columns.iter().map(|loss| format!("queue {loss}"))).collect(),
         rows: lines.iter().map(|(name, outcomes)| ((*name).into(), cells(outcomes))).collect(),
         values: lines.iter().map(|(_, outcomes)| value(outcomes)).collect(),
+        plot: Some((GOODPUT.file, GOODPUT.draw(&rows::points(lines, |outcome| outcome.goodput)))),
     }
 }

@@ -7,6 +7,8 @@ use whimbrel_core::Duration;
 pub(crate) const LOSSES: [u32; 5] = [0, 1, 5, 10, 20];
 /// One way.
 pub(crate) const DELAY: Duration = Duration::from_millis(25);
+/// How much later the late ones are.
+pub(crate) const REORDER_DELAY: Duration = Duration::from_millis(10);
 /// There and back.
 pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(50);
 /// 1 Mbit/s, in bytes of IP packets a second.
@@ -19,7 +21,7 @@ pub(crate) fn wide(loss_percent: u32) -> Faults {
     Faults {
         loss: f64::from(loss_percent) / 100.0,
         reorder: 0.02,
-        reorder_delay: Duration::from_millis(10),
+        reorder_delay: REORDER_DELAY,
         delay: DELAY,
         ..Faults::NONE
     }

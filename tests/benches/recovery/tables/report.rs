@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<(String, Vec<String>)>,
     /// The same for machines: a value for each row.
     pub(crate) values: Vec<Value>,
+    /// A file's name and its SVG, of a table that is drawn too.
+    pub(crate) plot: Option<(&'static str, String)>,
 }
 
 impl Report {

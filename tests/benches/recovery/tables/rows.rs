@@ -7,11 +7,12 @@ use crate::jobs;
 use crate::peers::enet::Enet;
 use crate::peers::kcp::Kcp;
 use crate::peers::quic::Quic;
-use crate::peers::tcp::Tcp;
-use crate::peers::whimbrel::{self, Preset, Repeats};
+use crate::peers::tcp::{Settings, Tcp};
+use crate::peers::whimbrel::{self, Preset};
 use crate::peers::yardstick::{Bulk, Yardstick};
 use core::cmp::Ordering;
 use smoltcp::socket::tcp::CongestionControl;
+use whimbrel_core::Redundancy;
 
 /// Makes a flow on a seed.
 pub(crate) type Make = Box<dyn Fn(u64) -> Box<dyn Flow> + Sync>;
@@ -53,10 +54,18 @@ pub(crate) fn measure<T: Send + Copy>(args: &Args, rows: Vec<Row>, method: &Meth
     lines
 }
 
+/// What a plot shows of each row: a value at each loss.
+pub(crate) fn points<T>(lines: &[Line<T>], value: impl Fn(&T) -> f64) -> Vec<(&'static str, Vec<(f64, f64)>)> {
+    let points = |outcomes: &[T]| LOSSES.map(f64::from).into_iter().zip(outcomes.iter().map(&value)).collect();
+    lines.iter().map(|(name, outcomes)| (*name, points(outcomes))).collect()
+}
+
 /// Those of the telemetry table.
 pub(crate) fn telemetry() -> Vec<Row> {
     vec![
-        row("whimbrel", |seed| whimbrel::flow(Preset::Medium, Repeats::None, seed)),
+        row("whimbrel", |seed| whimbrel::flow(Preset::Large, Redundancy::None, seed)),
+        row("whimbrel, fixed 2", |seed| whimbrel::flow(Preset::Large, Redundancy::Fixed(2), seed)),
+        row("whimbrel, adaptive", |seed| whimbrel::flow(Preset::Large, Redundancy::Adaptive, seed)),
         row("yardstick", |_| Box::new(Yardstick::new(0))),
         row("yardstick, 1 repeated", |_| Box::new(Yardstick::new(1))),
         row("yardstick, 2 repeated", |_| Box::new(Yardstick::new(2))),
@@ -69,10 +78,11 @@ pub(crate) fn telemetry() -> Vec<Row> {
 /// Those of the bulk table.
 pub(crate) fn bulk() -> Vec<Row> {
     // The payload that the `Large` preset keeps, and the slots that the gateway lends.
-    let memory = Bulk { rate: RATE, memory: 10_560, slots: 128 };
+    let memory = Bulk { rate: RATE, memory: 9_900, slots: 128 };
     vec![
-        row("whimbrel, 32 KiB", |seed| whimbrel::flow(Preset::Large, Repeats::None, seed)),
-        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Medium, Repeats::None, seed)),
+        row("whimbrel, 32 KiB", |seed| whimbrel::flow(Preset::Large, Redundancy::None, seed)),
+        row("whimbrel, 32 KiB, adaptive", |seed| whimbrel::flow(Preset::Large, Redundancy::Adaptive, seed)),
+        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Medium, Redundancy::None, seed)),
         row("yardstick, 32 KiB", move |_| Box::new(Yardstick::bulk(memory))),
     ]
     .into_iter()
@@ -91,11 +101,16 @@ fn peers() -> Vec<Row> {
     ]
 }
 
-/// The best of its congestion controllers.
+/// The best of its settings.
 fn tcp(name: &'static str, buffer: usize) -> Row {
-    let setting = |control| -> Make { Box::new(move |seed| Box::new(Tcp::new(buffer, control, seed))) };
-    let settings = [CongestionControl::None, CongestionControl::Reno, CongestionControl::Cubic].map(setting);
-    Row { name, settings: settings.into() }
+    let mut settings: Vec<Make> = Vec::new();
+    for control in [CongestionControl::None, CongestionControl::Reno, CongestionControl::Cubic] {
+        for (nagle, prompt) in [(false, false), (false, true), (true, false), (true, true)] {
+            let chosen = Settings { buffer, control, nagle, prompt };
+            settings.push(Box::new(move |seed| Box::new(Tcp::new(chosen, seed))));
+        }
+    }
+    Row { name, settings }
 }
 
 fn row(name: &'static str, make: impl Fn(u64) -> Box<dyn Flow> + Sync + 'static) -> Row {

@@ -1,12 +1,14 @@
 //! Telemetry against loss: a 64-byte message every 10 ms for 20 s.
 
-use super::links::{LOSSES, wide};
+use super::links::{DELAY, LOSSES, REORDER_DELAY, wide};
 use super::report::Report;
 use super::rows::{self, Line, Make, Method};
 use crate::args::Args;
 use crate::load::{Load, Pace};
+use crate::peers::yardstick::{MESSAGE, PACKET};
+use crate::plot::LATENCY;
 use crate::statistics::{median, percentile};
-use crate::world::World;
+use crate::world::{UDP_IP, World};
 use serde_json::json;
 use whimbrel_core::{Duration, Instant};
 
@@ -36,7 +38,20 @@ pub(crate) fn run(args: &Args) -> Report {
 pub(crate) fn measure(args: &Args) -> Vec<Line<Outcome>> {
     // Of settings with the same 99th percentile, the one with the fewest bytes.
     let order = |a: &Outcome, b: &Outcome| a.percentiles[2].cmp(&b.percentiles[2]).then(a.wire.total_cmp(&b.wire));
-    rows::measure(args, rows::telemetry(), &Method { one, middle, order })
+    let mut lines = rows::measure(args, rows::telemetry(), &Method { one, middle, order });
+    let name = "limit";
+    if args.wants_row(name) {
+        lines.push((name, LOSSES.map(limit).into()));
+    }
+    lines
+}
+
+/// What nobody gets below: the latency of packets that are not lost, of which two in a hundred are late, and the bytes
+/// of a message in a packet of its own, sent again as often as it is lost and never acknowledged.
+fn limit(loss: u32) -> Outcome {
+    let (on_time, late) = (DELAY.as_micros(), DELAY.saturating_add(REORDER_DELAY).as_micros());
+    let wire = (UDP_IP + PACKET + MESSAGE + SIZE) as f64 / SIZE as f64 * 100.0 / f64::from(100 - loss);
+    Outcome { percentiles: [on_time, on_time, late], wire, arrived: COUNT }
 }
 
 fn one(make: &Make, loss: u32, seed: u64) -> Outcome {
@@ -92,5 +107,6 @@ fn report(lines: &[Line<Outcome>]) -> Report {
         columns: columns.iter().cloned().chain(columns.iter().map(|loss| format!("bytes {loss}"))).collect(),
         rows: lines.iter().map(|(name, outcomes)| ((*name).into(), cells(outcomes))).collect(),
         values: lines.iter().map(|(_, outcomes)| value(outcomes)).collect(),
+        plot: Some((LATENCY.file, LATENCY.draw(&rows::points(lines, |outcome| outcome.percentiles[2] as f64 / 1_000.0)))),
     }
 }

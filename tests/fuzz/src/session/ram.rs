@@ -27,8 +27,12 @@ impl Size {
     }
 }
 
-const NARROW: Size =
-    Size { send: 2, receive: 4, longest: 32, make: || Ram(Box::new(Inline::<2, 4, 5, 7, 4, 5, 16, 2, 64, 90>::new())) };
+const NARROW: Size = Size {
+    send: 2,
+    receive: 4,
+    longest: 32,
+    make: || Ram(Box::new(Inline::<2, 4, 5, 7, 210, 4, 5, 16, 2, 64, 90>::new())),
+};
 const SMALL: Size = Size { send: 2, receive: 1, longest: 64, make: || Ram(Box::new(Small::new())) };
 const MEDIUM: Size = Size { send: 4, receive: 4, longest: 128, make: || Ram(Box::new(Medium::new())) };
 const LARGE: Size = Size { send: 8, receive: 8, longest: 256, make: || Ram(Box::new(Large::new())) };

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use whimbrel_tests::oracle::Fates;
 use whimbrel_tests::storm::Counts;
 
-const COLUMNS: [&str; 6] = ["accepted", "delivered", "expired", "superseded", "lost", "in doubt"];
+const COLUMNS: [&str; 7] = ["accepted", "delivered", "expired", "superseded", "lost", "misfits", "in doubt"];
 
 pub(crate) fn print(counts: &Counts, json: bool) {
     if json {
@@ -34,8 +34,8 @@ pub(crate) fn print(counts: &Counts, json: bool) {
     }
 }
 
-const fn columns(fates: &Fates) -> [u64; 6] {
-    [fates.accepted, fates.delivered, fates.expired, fates.superseded, fates.lost, fates.open]
+const fn columns(fates: &Fates) -> [u64; 7] {
+    [fates.accepted, fates.delivered, fates.expired, fates.superseded, fates.lost, fates.left_out, fates.open]
 }
 
 fn to_json(counts: &Counts) -> Value {
