@@ -11,8 +11,8 @@ use whimbrel_core::{Duration, Event, Instant, PathId};
 
 /// Two clocks a thousandth apart in either direction disagree by so much about the longest lifetime, a minute.
 const DRIFT: Duration = Duration::from_millis(120);
-/// A lifetime is told in milliseconds.
-const ROUNDING: Duration = Duration::from_millis(1);
+/// A lifetime is told in milliseconds, and both ends keep deadlines in units of about that.
+const ROUNDING: Duration = Duration::from_millis(3);
 
 impl World {
     #[track_caller]
@@ -120,7 +120,8 @@ impl World {
         self.must(at, checked);
     }
 
-    fn doubt(&self, at: usize) -> Doubt {
+    /// How far the ends may be wrong about each other's deadlines.
+    pub fn doubt(&self, at: usize) -> Doubt {
         let device = &self.devices[at];
         let drift = if device.clock.ppm() == 0 { Duration::ZERO } else { DRIFT };
         let early = ROUNDING.saturating_add(device.disturbed).saturating_add(drift);
