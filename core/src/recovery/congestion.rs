@@ -213,7 +213,7 @@ impl Congestion {
         if self.draining || self.slow_start {
             return;
         }
-        let goal = self.goal(now, rtt, loss, limited);
+        let goal = self.goal(now, rtt, loss);
         // RFC 9002 section 7.8: a window that was not used does not grow. Nor does it say by how
         // much it is too large, unless the delay does.
         if limited || (goal < self.window && self.shortest > self.double(rtt)) {
@@ -230,7 +230,7 @@ impl Congestion {
     }
 
     /// What the path holds at the rate of this round, and what is to stand in its queue.
-    fn goal(&mut self, now: Instant, rtt: &Rtt, loss: LossRate, _limited: bool) -> u32 {
+    fn goal(&mut self, now: Instant, rtt: &Rtt, loss: LossRate) -> u32 {
         let span = now.saturating_since(self.round_start).as_micros();
         // Bytes in 2^20 microseconds: the one division of a round trip.
         let rate = (u64::from(self.delivered) << 20).checked_div(span).unwrap_or(0);
@@ -261,3 +261,7 @@ impl Congestion {
         self.draining = false;
     }
 }
+
+#[cfg(test)]
+#[path = "congestion_tests.rs"]
+mod tests;

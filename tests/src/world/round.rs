@@ -101,7 +101,12 @@ impl World {
         let (now, doubt) = (self.now, self.doubt(at));
         let device = &mut self.devices[at];
         let known = device.received.len();
+        let before = device.session.stats().rx_dropped;
         device.handle_datagram(now, path, datagram);
+        let after = device.session.stats().rx_dropped;
+        if after != before {
+            self.trace.note(now, || format!("device {at} drops it: {after:?}"));
+        }
         let mut checked = Ok(());
         for command in device.received.get(known..).unwrap_or(&[]) {
             let (session, seq, payload) = (command.session, command.seq.value(), &command.payload);
@@ -284,7 +289,11 @@ impl World {
     fn enter_link(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
         let at = Device::of_path(path);
         self.note_sent(true, at, datagram);
-        let link = self.devices.get(at).map_or(0, |device| device.link);
+        let device = self.devices.get_mut(at);
+        let link = device.map_or(0, |device| {
+            device.path_at_gateway = Some(path);
+            device.link
+        });
         if let Some(link) = self.network.down.get_mut(link) {
             Network::send(link, now, path, datagram);
         }

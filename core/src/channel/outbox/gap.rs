@@ -2,6 +2,7 @@
 //! on a stream whose receiver waits for every number becomes a gap, which FORWARD tells the receiver
 //! (RFC 3758 section 3.5), until FORWARDED says how many of them it lacked.
 
+use super::deadline::Deadline;
 use super::{EntryState, NEVER, Outbox};
 use crate::journal::NONE;
 use crate::seq::Position;
@@ -25,10 +26,17 @@ impl Outbox<'_> {
         let mut next = NEVER;
         for slot in 0..self.messages.len() as u16 {
             let Some(message) = self.message(slot).copied() else { break };
-            if !matches!(message.state, EntryState::Unsent | EntryState::InFlight | EntryState::Due) {
-                continue;
-            }
+            let arrived = match message.state {
+                EntryState::Unsent | EntryState::InFlight | EntryState::Due => false,
+                EntryState::Arrived => true,
+                EntryState::Free | EntryState::Void | EntryState::Doubtful => continue,
+            };
             match self.expires(&message) {
+                Some(time) if time <= now && arrived => {
+                    if let Some(message) = self.message_mut(slot) {
+                        message.expires = Deadline::PAST;
+                    }
+                }
                 Some(time) if time <= now => self.give_up(slot, Reason::Expired),
                 Some(time) => next = next.min(time),
                 None => {}

@@ -82,7 +82,7 @@ pub(crate) fn bulk() -> Vec<Row> {
     vec![
         row("whimbrel, 32 KiB", |seed| whimbrel::flow(Preset::Large, Redundancy::None, seed)),
         row("whimbrel, 32 KiB, adaptive", |seed| whimbrel::flow(Preset::Large, Redundancy::Adaptive, seed)),
-        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Medium, Redundancy::None, seed)),
+        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Uplink, Redundancy::None, seed)),
         row("yardstick, 32 KiB", move |_| Box::new(Yardstick::bulk(memory))),
     ]
     .into_iter()
