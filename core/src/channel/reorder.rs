@@ -341,3 +341,6 @@ impl Reorder<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

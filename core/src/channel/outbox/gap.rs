@@ -72,7 +72,7 @@ impl Outbox<'_> {
         self.disown(slot);
         if let Some(message) = self.message_mut(slot) {
             message.state = if sent { EntryState::Doubtful } else { EntryState::Void };
-            message.len = 1;
+            (message.len, message.due_next) = (1, 0);
             (message.fragment, message.fragments) = (0, 0);
         }
         if let Some(owner) = self.stream_mut(stream) {
@@ -108,6 +108,9 @@ impl Outbox<'_> {
             self.release(second);
             if let Some(gap) = self.message_mut(first) {
                 gap.len = len;
+                if a.due_next == a.len {
+                    gap.due_next += b.due_next;
+                }
             }
         }
     }
@@ -121,6 +124,7 @@ impl Outbox<'_> {
         } else if let Some(gap) = self.message_mut(slot) {
             gap.at = gap.at.add(below);
             gap.len -= below as u16;
+            gap.due_next = gap.due_next.saturating_sub(below as u16);
         }
     }
 
@@ -179,14 +183,14 @@ impl Outbox<'_> {
         let (mut slot, below, known) = (owner.head, next, owner.forwarded);
         while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             if message.state.is_gap() {
-                let end = message.at.add(u32::from(message.len));
-                if message.state == EntryState::Doubtful && below.is_before(end) {
-                    // It grew since FORWARD was sent, and what is settled of it would not be remembered when
-                    // the session ends: the next answer is for all of it.
-                    return;
-                }
-                let count = end.earlier(below).since(message.at.later(known));
-                *(if message.state == EntryState::Void { &mut void } else { &mut doubtful }) += count;
+                let end = message.at.add(u32::from(message.len)).earlier(below);
+                let from = message.at.later(known);
+                let count = end.since(from);
+                // What an earlier session settled was not sent again: this receiver lacks it.
+                let settled = message.at.add(u32::from(message.due_next));
+                let open = if message.state == EntryState::Doubtful { end.since(settled.later(from)) } else { 0 };
+                doubtful += open;
+                void += count - open;
             }
             slot = message.next;
         }
@@ -208,12 +212,14 @@ impl Outbox<'_> {
         let (below, done) = (next, if owner.durable { next.earlier(owner.committed) } else { next });
         let mut slot = owner.head;
         while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
-            let settled = !below.is_before(message.at.add(u32::from(message.len)));
-            if settled
-                && message.state == EntryState::Doubtful
+            let settled = below.since(message.at).min(u32::from(message.len)) as u16;
+            if message.state == EntryState::Doubtful
                 && let Some(gap) = self.message_mut(slot)
             {
-                gap.state = EntryState::Void;
+                gap.due_next = gap.due_next.max(settled);
+                if gap.due_next == gap.len {
+                    gap.state = EntryState::Void;
+                }
             }
             if message.state.is_gap() {
                 self.shrink_gap(slot, done);

@@ -99,6 +99,7 @@ pub(crate) struct OutMessage {
     prev: u16,
     next: u16,
     due_prev: u16,
+    /// Of a gap: how many of its first messages FORWARDED has settled.
     due_next: u16,
     last_sent: LastSent,
     pub(crate) stream: u8,

@@ -65,9 +65,9 @@ impl Outbox<'_> {
                     0
                 }
                 EntryState::Doubtful => {
-                    let count = below.since(message.at).min(u32::from(message.len));
+                    let count = below.since(message.at).min(u32::from(message.len)) as u16;
                     self.shrink_gap(slot, below);
-                    count as u16
+                    count.saturating_sub(message.due_next)
                 }
                 _ => {
                     self.release(slot);

@@ -78,7 +78,7 @@ pub(crate) fn telemetry() -> Vec<Row> {
 /// Those of the bulk table.
 pub(crate) fn bulk() -> Vec<Row> {
     // The payload that the `Large` preset keeps, and the slots that the gateway lends.
-    let memory = Bulk { rate: RATE, memory: 9_900, slots: 128 };
+    let memory = Bulk { rate: RATE, memory: 12_800, slots: 128 };
     vec![
         row("whimbrel, 32 KiB", |seed| whimbrel::flow(Preset::Large, Redundancy::None, seed)),
         row("whimbrel, 32 KiB, adaptive", |seed| whimbrel::flow(Preset::Large, Redundancy::Adaptive, seed)),
