@@ -22,6 +22,7 @@ impl World {
 
     /// Whether anything happened.
     pub(super) fn round(&mut self) -> bool {
+        self.has_stalled |= self.gateway.stalled;
         let mut moved = self.sleep_and_wake();
         moved |= self.arrive();
         for at in 0..self.devices.len() {
@@ -170,7 +171,7 @@ impl World {
 
     /// The device's events.
     fn listen(&mut self, at: usize) -> bool {
-        let (now, stalled, doubt) = (self.now, self.tally.stalls > 0, self.doubt(at));
+        let (now, stalled, doubt) = (self.now, self.has_stalled, self.doubt(at));
         let mut heard = false;
         while let Some(event) = self.devices[at].session.poll_event() {
             heard = true;
