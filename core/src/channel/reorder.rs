@@ -342,5 +342,6 @@ impl Reorder<'_> {
     }
 }
 
-#[cfg(test)]
+// Too long for Miri: hundreds of steps, and every list walked after each.
+#[cfg(all(test, not(miri)))]
 mod tests;

@@ -110,6 +110,8 @@ struct Model {
     accepted: BTreeMap<(u8, u64), Accepted>,
     /// How far the receiver was told to wait for nothing, and how much it lacked below.
     receivers: [(u64, u64); STREAMS as usize],
+    /// What COMMIT said of the durable stream.
+    committed: u64,
     /// Best-effort messages in packets: the session counts these.
     gone: u32,
 }
@@ -143,6 +145,7 @@ impl Model {
             packets: Vec::new(),
             accepted: BTreeMap::new(),
             receivers: [(0, 0); STREAMS as usize],
+            committed: 0,
             gone: 0,
         }
     }
@@ -291,6 +294,7 @@ impl Model {
 
     fn commit(&mut self) {
         let next = self.stored();
+        self.committed = next;
         self.outbox().on_committed(DURABLE, SeqNo::new(next));
     }
 
@@ -317,7 +321,8 @@ impl Model {
             let stream = self.streams[usize::from(at)];
             let next = match at {
                 DURABLE => {
-                    let stored = self.stored().saturating_sub(back);
+                    // What it said to be stored, it has.
+                    let stored = self.stored().saturating_sub(back).max(self.committed);
                     SeqNo::new(stored).max(self.outbox().floor(&stream))
                 }
                 _ => self.messages.get(usize::from(stream.unsent)).map_or(stream.next, |message| message.seq()),
