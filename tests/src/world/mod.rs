@@ -1,5 +1,6 @@
 //! The world: devices, their gateway, the links between them, and the time, which jumps from one deadline to the next.
 
+mod gateway;
 mod round;
 
 use crate::device::Device;
