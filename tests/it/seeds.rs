@@ -68,6 +68,8 @@ fn long_messages_of_the_gateway_take_turns() {
     let channel = ChannelId::new(9).unwrap();
     for seed in 0..10 {
         let setup = Setup::new(seed).presets(Preset::Large, Preset::Large).loss(0.2);
+        // So that some are whole and longer than a slot, and others come in fragments.
+        let setup = setup.config(Config { max_datagram: 600, ..Config::new() });
         let mut world = setup.gateway_channels(&[ChannelConfig::ordered(channel, SCHEMA)]).build();
         world.gateway.peers[0].load.add(channel, 40, (300, 1_100));
         let all = |world: &mut World| world.devices[0].received.len() == 40;

@@ -15,6 +15,8 @@ use whimbrel_core::{ChannelId, Duration, Instant};
 
 /// Rounds within one instant before the world counts as spinning.
 const ROUNDS_MAX: u32 = 2_000;
+/// Times that the world may be found with something due at one instant.
+const VISITS_MAX: u32 = 20_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct World {
     pub tally: Tally,
     /// The gateway's application once took no messages.
     has_stalled: bool,
+    /// How often something was due at this instant.
+    visits: (Instant, u32),
     /// How many instants it has been through.
     pub steps: u64,
     /// More than so many are a failure.
@@ -64,6 +68,7 @@ impl World {
             trace: Trace::default(),
             tally: Tally::default(),
             has_stalled: false,
+            visits: (Instant::ZERO, 0),
             steps: 0,
             steps_max: u64::MAX,
             setup,
@@ -166,6 +171,8 @@ impl World {
     /// When that never ends, or when something is not as it must be.
     pub fn settle(&mut self) {
         self.steps += 1;
+        self.visits = (self.now, if self.visits.0 == self.now { self.visits.1 + 1 } else { 0 });
+        assert!(self.visits.1 <= VISITS_MAX, "{}: time stands still: {}", self.place(), self.waits());
         assert!(self.steps <= self.steps_max, "{}: the ends never rest: {}", self.place(), self.waits());
         for _ in 0..ROUNDS_MAX {
             if !self.round() {
