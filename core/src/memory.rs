@@ -70,14 +70,17 @@ pub struct Inline<
     assembly: [u8; ASSEMBLY],
 }
 
-/// At most 2 KiB a session: 9 messages and 288 payload bytes kept, messages of 64 bytes received.
-pub type Small = Inline<2, 1, 9, 9, 288, 6, 12, 8, 2, 128, 0>;
-/// At most 8 KiB a session: 40 messages and 3,200 payload bytes kept, messages of 128 bytes received, in
+/// At most 2 KiB a session: 8 messages and 288 payload bytes kept, messages of 64 bytes received.
+pub type Small = Inline<2, 1, 8, 9, 288, 6, 10, 8, 2, 128, 0>;
+/// At most 8 KiB a session: 40 messages and 2,560 payload bytes kept, messages of 128 bytes received, in
 /// fragments up to 512.
-pub type Medium = Inline<4, 4, 40, 50, 3200, 24, 96, 64, 8, 1024, 512>;
-/// At most 32 KiB a session: 160 messages and 12,800 payload bytes kept, messages of 256 bytes received, in
+pub type Medium = Inline<4, 4, 40, 40, 2560, 24, 96, 64, 8, 1024, 512>;
+/// At most 8 KiB a session, nearly all of it for sending: 26 messages and 5,440 payload bytes kept,
+/// messages of 64 bytes received.
+pub type Uplink = Inline<2, 1, 26, 85, 5440, 12, 32, 16, 2, 128, 0>;
+/// At most 32 KiB a session: 160 messages and 14,464 payload bytes kept, messages of 256 bytes received, in
 /// fragments up to 2,048.
-pub type Large = Inline<8, 8, 160, 200, 12_800, 64, 384, 512, 16, 4096, 2048>;
+pub type Large = Inline<8, 8, 160, 226, 14_464, 64, 384, 512, 16, 4096, 2048>;
 
 impl<
     const SEND: usize,
@@ -189,6 +192,7 @@ mod tests {
     fn a_session_fits_its_preset() {
         assert!(size_of::<Session<Small>>() <= 2 * 1024, "{}", size_of::<Session<Small>>());
         assert!(size_of::<Session<Medium>>() <= 8 * 1024, "{}", size_of::<Session<Medium>>());
+        assert!(size_of::<Session<Uplink>>() <= 8 * 1024, "{}", size_of::<Session<Uplink>>());
         assert!(size_of::<Session<Large>>() <= 32 * 1024, "{}", size_of::<Session<Large>>());
     }
 }

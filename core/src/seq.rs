@@ -1,35 +1,40 @@
 //! The two number spaces: packet numbers (one per transmission) and sequence numbers (one per message).
 
-/// The number of one packet. Never used twice in a session, whatever the packet carries (RFC 9002 section 4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PacketNumber(u64);
+use core::fmt;
+use core::num::NonZeroU64;
+
+/// The number of one packet, at most 2^64 - 2. Never used twice in a session, whatever the packet carries
+/// (RFC 9002 section 4).
+// One more than the number, so that an optional one takes no more room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PacketNumber(NonZeroU64);
 
 /// The number of one message within its stream, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeqNo(u64);
 
 impl PacketNumber {
-    /// From its full value.
+    /// From its full value; 2^64 - 1 counts as one less.
     pub const fn new(value: u64) -> Self {
-        Self(value)
+        Self(NonZeroU64::MIN.saturating_add(value))
     }
 
     /// The full value.
     pub const fn value(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The number after this one.
     pub const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+        Self(self.0.saturating_add(1))
     }
 
     /// How many bytes (1 to 4) name this packet without doubt to a peer that may have received
     /// nothing above `largest_acked` (RFC 9000 appendix A.2).
     pub const fn wire_len(self, largest_acked: Option<Self>) -> usize {
         let unacked = match largest_acked {
-            Some(acked) => self.0.saturating_sub(acked.0),
-            None => self.0.saturating_add(1),
+            Some(acked) => self.value().saturating_sub(acked.value()),
+            None => self.0.get(),
         };
         // The truncated number must span more than twice the distance.
         let bits = (u64::BITS - unacked.leading_zeros()) as usize + 1;
@@ -40,10 +45,22 @@ impl PacketNumber {
     /// The full number from its lowest `len` bytes, nearest to the one expected next (RFC 9000 appendix A.3).
     pub const fn expand(truncated: u32, len: usize, largest: Option<Self>) -> Self {
         let expected = match largest {
-            Some(largest) => largest.0.wrapping_add(1),
+            Some(largest) => largest.0.get(),
             None => 0,
         };
-        Self(expand(truncated as u64, (len * 8) as u32, expected))
+        Self::new(expand(truncated as u64, (len * 8) as u32, expected))
+    }
+}
+
+impl Default for PacketNumber {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl fmt::Debug for PacketNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PacketNumber").field(&self.value()).finish()
     }
 }
 

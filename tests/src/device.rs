@@ -45,6 +45,8 @@ pub struct Device {
     pub session: Session<Store>,
     /// The address that it sends from. What is sent to another one is lost.
     pub path: PathId,
+    /// Where the gateway last sent a datagram to it.
+    pub path_at_gateway: Option<PathId>,
     /// Its own time.
     pub clock: Clock,
     /// It sleeps until then: it is not polled, and hears nothing.
@@ -86,6 +88,7 @@ impl Device {
         Self {
             session: connect(setup, id, 0, &mut rng),
             path: PathId(number * PATHS + 1),
+            path_at_gateway: None,
             clock: Clock::new(setup.ppm),
             asleep_until: None,
             naps: None,

@@ -250,6 +250,7 @@ impl State {
         state.local_cid = local_cid;
         state.remote_cid = hello.reply_cid();
         state.peer = hello.limits();
+        state.outbox.peer_slot = state.peer.max_slot;
         state.keys = PlainKeys { device: hello.nonce(), gateway: state.draw() };
         let streams = hello.streams();
         let max = mem.receive.len();

@@ -29,7 +29,7 @@ impl State {
         .min()
     }
 
-    /// When to ask a silent peer whether it still knows us: it owes a COMMIT or credit, and
+    /// When to ask a silent peer whether it still knows us: it owes a COMMIT, credit or an answer to FORWARD, and
     /// nothing is in flight whose probe would find out.
     fn patience_deadline(&self) -> Option<Instant> {
         (self.patience.waiting && self.recovery.in_flight == 0).then(|| {

@@ -336,7 +336,7 @@ impl Engine<'_> {
 
     /// Whether the peer owes something although nothing is in flight.
     fn note_patience(&mut self) {
-        let waiting = self.st.outbox.arrived > 0 || self.outbox().is_blocked();
+        let waiting = self.st.outbox.arrived > 0 || self.outbox().is_blocked() || self.outbox().has_gaps();
         if waiting && !self.st.patience.waiting {
             self.st.patience.since = self.st.now;
             self.st.patience.tries = 0;

@@ -1,7 +1,7 @@
 //! What is asked for.
 
 use clap::Parser;
-use std::ops::RangeInclusive;
+use core::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 const SEEDS: RangeInclusive<u64> = 1..=31;

@@ -1,7 +1,7 @@
 //! Independent runs on several threads.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The answers of all jobs, in the order of the jobs.
 pub(crate) fn run<J: Sync, T: Send>(threads: usize, jobs: &[J], work: impl Fn(&J) -> T + Sync) -> Vec<T> {

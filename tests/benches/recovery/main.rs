@@ -21,6 +21,8 @@ mod jobs;
 mod load;
 mod peers;
 mod plot;
+#[path = "../common/stack.rs"]
+mod stack;
 mod statistics;
 mod tables;
 mod world;

@@ -110,7 +110,9 @@ impl Flow {
                 now.saturating_since(deadline).as_micros()
             ));
         }
-        if message.handed && !durable {
+        // The newest value may be said again in another session, for nobody knows whether it arrived.
+        let again = durable || (kind == Kind::Latest && begins && seq + 1 == self.below);
+        if message.handed && !again {
             return Err(format!("{seq} handed on twice"));
         }
         if begins {
@@ -130,7 +132,7 @@ impl Flow {
                 self.below = seq + 1;
             }
             Kind::Latest => {
-                if seq < self.below {
+                if seq + 1 < self.below {
                     return Err(format!("{seq} handed on after the newer {}", self.below - 1));
                 }
                 self.below = seq + 1;
@@ -236,6 +238,15 @@ impl Flow {
             *count += 1;
         }
         fates
+    }
+
+    /// The messages whose fate is open.
+    pub fn open(&self, now: Instant) -> Vec<u64> {
+        let open = |message: &Accepted| {
+            let arrived = if self.mode.durable { message.stored } else { message.handed };
+            !arrived && !message.left_out && message.deadline.is_none_or(|deadline| deadline > now)
+        };
+        (0..).zip(&self.messages).filter(|(_, message)| open(message)).map(|(seq, _)| seq).collect()
     }
 
     /// Whether the newest value neither arrived nor expired.

@@ -68,6 +68,8 @@ fn unordered_and_latest() {
     let mut latest = flow(Kind::Latest, false);
     latest.hand(handed(1, 1, b"b")).unwrap();
     assert!(latest.hand(handed(2, 0, b"a")).is_err(), "an older value after a newer");
+    assert!(latest.clone().hand(handed(1, 1, b"b")).is_err(), "twice in one session");
+    latest.clone().hand(handed(2, 1, b"b")).unwrap();
     assert_eq!(latest.fates(NOW), Fates { accepted: 3, delivered: 1, superseded: 1, open: 1, ..Fates::default() });
 }
 

@@ -88,9 +88,9 @@ fn device(dice: &mut Dice, gateway: Preset, theirs: &Config, link: usize) -> Dev
     let config = limits(dice);
     // HELLO and ACCEPT must fit into a datagram: header, fields and limits, and for each stream the longest varints.
     let datagram = usize::from(config.max_datagram.min(theirs.max_datagram));
-    let most = preset.streams().0.min(gateway.streams().1).min((datagram - 53) / 35).min(5);
+    let most = preset.streams().0.min(gateway.streams().1).min((datagram - 57) / 35).min(5);
     let up = dice.within(1, most as u64);
-    let room = (datagram - 47 - 26 * up as usize) / 35;
+    let room = (datagram - 51 - 26 * up as usize) / 35;
     let most = gateway.streams().0.min(preset.streams().1).min(room).min(3);
     let down = dice.within(0, most as u64);
     let ppm = if dice.percent(30) { dice.within(0, 400) as i32 - 200 } else { 0 };
@@ -173,7 +173,7 @@ fn source(dice: &mut Dice, channel: &ChannelConfig, receiver: Preset, most: u64,
     let (burst, every) = (dice.within(1, 8) as u32, dice.millis(5, 2_000));
     let due = Instant::ZERO + dice.millis(0, 5_000);
     let mut source = if dice.percent(60) { source.periodic(burst, every, due) } else { source };
-    let (lifetime, spread) = (dice.millis(1, 2_000), dice.millis(0, 20_000));
+    let (lifetime, spread) = (dice.millis(2, 2_000), dice.millis(0, 20_000));
     let lifetimes = dice.percent(30).then_some((lifetime, lifetime.saturating_add(spread)));
     let urgent = if dice.percent(20) { dice.within(1, 30) } else { 0 };
     (source.lifetimes, source.urgent) = (lifetimes, urgent);

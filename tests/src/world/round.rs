@@ -11,8 +11,8 @@ use whimbrel_core::{Duration, Event, Instant, PathId};
 
 /// Two clocks a thousandth apart in either direction disagree by so much about the longest lifetime, a minute.
 const DRIFT: Duration = Duration::from_millis(120);
-/// A lifetime is told in milliseconds.
-const ROUNDING: Duration = Duration::from_millis(1);
+/// A lifetime is told in milliseconds, and both ends keep deadlines in units of about that.
+const ROUNDING: Duration = Duration::from_millis(3);
 
 impl World {
     #[track_caller]
@@ -101,7 +101,12 @@ impl World {
         let (now, doubt) = (self.now, self.doubt(at));
         let device = &mut self.devices[at];
         let known = device.received.len();
+        let before = device.session.stats().rx_dropped;
         device.handle_datagram(now, path, datagram);
+        let after = device.session.stats().rx_dropped;
+        if after != before {
+            self.trace.note(now, || format!("device {at} drops it: {after:?}"));
+        }
         let mut checked = Ok(());
         for command in device.received.get(known..).unwrap_or(&[]) {
             let (session, seq, payload) = (command.session, command.seq.value(), &command.payload);
@@ -115,7 +120,8 @@ impl World {
         self.must(at, checked);
     }
 
-    fn doubt(&self, at: usize) -> Doubt {
+    /// How far the ends may be wrong about each other's deadlines.
+    pub fn doubt(&self, at: usize) -> Doubt {
         let device = &self.devices[at];
         let drift = if device.clock.ppm() == 0 { Duration::ZERO } else { DRIFT };
         let early = ROUNDING.saturating_add(device.disturbed).saturating_add(drift);
@@ -284,7 +290,11 @@ impl World {
     fn enter_link(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
         let at = Device::of_path(path);
         self.note_sent(true, at, datagram);
-        let link = self.devices.get(at).map_or(0, |device| device.link);
+        let device = self.devices.get_mut(at);
+        let link = device.map_or(0, |device| {
+            device.path_at_gateway = Some(path);
+            device.link
+        });
         if let Some(link) = self.network.down.get_mut(link) {
             Network::send(link, now, path, datagram);
         }

@@ -13,24 +13,31 @@ const UNIT: u32 = 10;
 
 impl Deadline {
     pub(super) const NEVER: Self = Self(0);
+    /// It came while the message, which had arrived, waited to be stored: should it turn out not to be, it is
+    /// of no use any more.
+    pub(super) const PAST: Self = Self(1);
 
     pub(super) const fn of(time: Instant) -> Self {
         if time.as_micros() == NEVER.as_micros() {
             return Self::NEVER;
         }
         let units = (time.as_micros() >> UNIT) as u32;
-        // The one that would read as never comes a unit later: once in fifty days, a millisecond.
-        Self(if units == 0 { 1 } else { units })
+        // Those that would read as never or past come later: once in fifty days, two milliseconds.
+        Self(if units <= Self::PAST.0 { Self::PAST.0 + 1 } else { units })
     }
 
-    /// The full time: the first at or after `first`, which no deadline that is kept lies before.
+    /// The full time, if it is still to come: the first at or after `first`, which no deadline that is kept lies before.
     pub(super) const fn expand(self, first: Instant) -> Option<Instant> {
-        if self.0 == Self::NEVER.0 {
+        if self.0 <= Self::PAST.0 {
             return None;
         }
         let first = first.as_micros() >> UNIT;
         let units = first.saturating_add(self.0.wrapping_sub(first as u32) as u64);
         Some(Instant::from_micros(units << UNIT))
+    }
+
+    pub(super) const fn is_past(self) -> bool {
+        self.0 == Self::PAST.0
     }
 
     pub(super) const fn is_never(self) -> bool {
@@ -46,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_comes_back_at_most_a_unit_early(first in 1u64 << 11..1 << 40, ahead in 0u64..(1 << 41)) {
+        fn it_comes_back_at_most_a_unit_early(first in 1u64 << 11..1 << 40, ahead in 0u64..1 << 41) {
             let first = Instant::from_micros(first);
             let time = first + Duration::from_micros(ahead);
             let back = Deadline::of(time).expand(first).unwrap();

@@ -2,6 +2,7 @@
 //! on a stream whose receiver waits for every number becomes a gap, which FORWARD tells the receiver
 //! (RFC 3758 section 3.5), until FORWARDED says how many of them it lacked.
 
+use super::deadline::Deadline;
 use super::{EntryState, NEVER, Outbox};
 use crate::journal::NONE;
 use crate::seq::Position;
@@ -25,10 +26,17 @@ impl Outbox<'_> {
         let mut next = NEVER;
         for slot in 0..self.messages.len() as u16 {
             let Some(message) = self.message(slot).copied() else { break };
-            if !matches!(message.state, EntryState::Unsent | EntryState::InFlight | EntryState::Due) {
-                continue;
-            }
+            let arrived = match message.state {
+                EntryState::Unsent | EntryState::InFlight | EntryState::Due => false,
+                EntryState::Arrived => true,
+                EntryState::Free | EntryState::Void | EntryState::Doubtful => continue,
+            };
             match self.expires(&message) {
+                Some(time) if time <= now && arrived => {
+                    if let Some(message) = self.message_mut(slot) {
+                        message.expires = Deadline::PAST;
+                    }
+                }
                 Some(time) if time <= now => self.give_up(slot, Reason::Expired),
                 Some(time) => next = next.min(time),
                 None => {}
@@ -64,7 +72,7 @@ impl Outbox<'_> {
         self.disown(slot);
         if let Some(message) = self.message_mut(slot) {
             message.state = if sent { EntryState::Doubtful } else { EntryState::Void };
-            message.len = 1;
+            (message.len, message.due_next) = (1, 0);
             (message.fragment, message.fragments) = (0, 0);
         }
         if let Some(owner) = self.stream_mut(stream) {
@@ -100,6 +108,9 @@ impl Outbox<'_> {
             self.release(second);
             if let Some(gap) = self.message_mut(first) {
                 gap.len = len;
+                if a.due_next == a.len {
+                    gap.due_next += b.due_next;
+                }
             }
         }
     }
@@ -113,6 +124,7 @@ impl Outbox<'_> {
         } else if let Some(gap) = self.message_mut(slot) {
             gap.at = gap.at.add(below);
             gap.len -= below as u16;
+            gap.due_next = gap.due_next.saturating_sub(below as u16);
         }
     }
 
@@ -172,8 +184,13 @@ impl Outbox<'_> {
         while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
             if message.state.is_gap() {
                 let end = message.at.add(u32::from(message.len)).earlier(below);
-                let count = end.since(message.at.later(known));
-                *(if message.state == EntryState::Void { &mut void } else { &mut doubtful }) += count;
+                let from = message.at.later(known);
+                let count = end.since(from);
+                // What an earlier session settled was not sent again: this receiver lacks it.
+                let settled = message.at.add(u32::from(message.due_next));
+                let open = if message.state == EntryState::Doubtful { end.since(settled.later(from)) } else { 0 };
+                doubtful += open;
+                void += count - open;
             }
             slot = message.next;
         }
@@ -195,12 +212,14 @@ impl Outbox<'_> {
         let (below, done) = (next, if owner.durable { next.earlier(owner.committed) } else { next });
         let mut slot = owner.head;
         while let Some(message) = self.message(slot).copied().filter(|message| message.at.is_before(below)) {
-            let settled = !below.is_before(message.at.add(u32::from(message.len)));
-            if settled
-                && message.state == EntryState::Doubtful
+            let settled = below.since(message.at).min(u32::from(message.len)) as u16;
+            if message.state == EntryState::Doubtful
                 && let Some(gap) = self.message_mut(slot)
             {
-                gap.state = EntryState::Void;
+                gap.due_next = gap.due_next.max(settled);
+                if gap.due_next == gap.len {
+                    gap.state = EntryState::Void;
+                }
             }
             if message.state.is_gap() {
                 self.shrink_gap(slot, done);

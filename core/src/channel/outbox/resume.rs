@@ -50,7 +50,7 @@ impl Outbox<'_> {
         if let Some(owner) = self.stream_mut(stream) {
             owner.unsent = first;
         }
-        self.refuse_misfits(stream, takes);
+        self.give_up_useless(stream, takes);
     }
 
     /// What lies below `next` leaves: on a durable stream it is stored; of others that were sent,
@@ -65,9 +65,9 @@ impl Outbox<'_> {
                     0
                 }
                 EntryState::Doubtful => {
-                    let count = below.since(message.at).min(u32::from(message.len));
+                    let count = below.since(message.at).min(u32::from(message.len)) as u16;
                     self.shrink_gap(slot, below);
-                    count as u16
+                    count.saturating_sub(message.due_next)
                 }
                 _ => {
                     self.release(slot);
@@ -83,8 +83,8 @@ impl Outbox<'_> {
         }
     }
 
-    /// Gives up what this peer can not take.
-    fn refuse_misfits(&mut self, stream: u8, takes: &Takes) {
+    /// Gives up what this peer can not take, and what had arrived in time, but was not stored.
+    fn give_up_useless(&mut self, stream: u8, takes: &Takes) {
         let mut slot = self.stream(stream).map_or(NONE, |owner| owner.head);
         while let Some(message) = self.message(slot).copied() {
             let mut following = message.next;
@@ -100,9 +100,14 @@ impl Outbox<'_> {
                     0 => takes.whole_expiring,
                     _ => takes.fragment,
                 };
-                if total > takes.message || longest > room {
-                    // Gaps grow together; the walk begins anew, and finds one misfit less.
-                    self.give_up(slot, Reason::Undeliverable);
+                let reason = if message.expires.is_past() {
+                    Some(Reason::Expired)
+                } else {
+                    (total > takes.message || longest > room).then_some(Reason::Undeliverable)
+                };
+                if let Some(reason) = reason {
+                    // Gaps grow together; the walk begins anew, and finds one less.
+                    self.give_up(slot, reason);
                     following = self.stream(stream).map_or(NONE, |owner| owner.head);
                 }
             }

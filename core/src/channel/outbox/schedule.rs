@@ -71,6 +71,11 @@ impl Outbox<'_> {
         self.streams.iter().any(|stream| self.message(stream.unsent).is_some_and(|message| !stream.allows(message.at)))
     }
 
+    /// Whether a gap stands that the peer has not answered for.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.streams.iter().any(|stream| stream.gaps > 0)
+    }
+
     /// Notes that an entry goes to the peer's place for long messages.
     pub(super) fn occupy(&mut self, message: &OutMessage) {
         if self.state.long.is_none() && self.is_long(message) {

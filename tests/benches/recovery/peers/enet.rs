@@ -1,10 +1,10 @@
 //! ENet: `rusty_enet` with reliable packets on one channel.
 
 use crate::flow::{End, Flow};
+use core::cell::Cell;
+use core::convert::Infallible;
 use rusty_enet::{EventNoRef, Host, HostSettings, MTU_MAX, Packet, PacketReceived, PeerID, Socket};
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::rc::Rc;
 use whimbrel_core::{Duration, Instant};
 
@@ -107,7 +107,7 @@ impl Flow for Enet {
     }
 
     fn transmit(&mut self, now: Instant, from: End) -> Option<Vec<u8>> {
-        if std::mem::take(&mut self.given) {
+        if core::mem::take(&mut self.given) {
             self.service(now);
         }
         let host = if from == End::Device { &mut self.device } else { &mut self.gateway };

@@ -2,7 +2,7 @@
 
 use crate::flow::{End, Flow};
 use ::kcp::Kcp as Control;
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -92,7 +92,7 @@ impl Flow for Kcp {
     }
 
     fn transmit(&mut self, now: Instant, from: End) -> Option<Vec<u8>> {
-        if std::mem::take(&mut self.given) {
+        if core::mem::take(&mut self.given) {
             // What is given leaves at once.
             self.device.control.update((now.as_micros() / 1_000) as u32).expect("writing to memory succeeds");
             self.device.control.flush().expect("writing to memory succeeds");

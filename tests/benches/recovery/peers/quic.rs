@@ -202,7 +202,7 @@ impl Flow for Quic {
         if !self.ready {
             return false;
         }
-        let rest = std::mem::take(&mut self.rest);
+        let rest = core::mem::take(&mut self.rest);
         let taken = self.write(&rest);
         self.rest = rest[taken..].to_vec();
         if !self.rest.is_empty() {

@@ -3,100 +3,12 @@
 //! Messages have all the same length here, so that the byte stream is cut by it: framing costs TCP nothing.
 
 use crate::flow::{Carrier, End, Flow};
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use crate::stack::{DEVICE, GATEWAY, Stack};
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
-use smoltcp::time::Instant as Time;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint};
-use std::collections::VecDeque;
+use smoltcp::wire::IpEndpoint;
 use whimbrel_core::{Duration, Instant};
 
-const MTU: usize = 1_500;
 const PORT: u16 = 5_640;
-const DEVICE: IpAddress = IpAddress::v4(10, 0, 0, 1);
-const GATEWAY: IpAddress = IpAddress::v4(10, 0, 0, 2);
-
-/// Packets in and out of a stack.
-#[derive(Debug, Default)]
-struct Wire {
-    incoming: VecDeque<Vec<u8>>,
-    outgoing: VecDeque<Vec<u8>>,
-}
-
-struct Receive(Vec<u8>);
-
-struct Transmit<'a>(&'a mut VecDeque<Vec<u8>>);
-
-impl Device for Wire {
-    type RxToken<'a> = Receive;
-    type TxToken<'a> = Transmit<'a>;
-
-    fn receive(&mut self, _timestamp: Time) -> Option<(Receive, Transmit<'_>)> {
-        Some((Receive(self.incoming.pop_front()?), Transmit(&mut self.outgoing)))
-    }
-
-    fn transmit(&mut self, _timestamp: Time) -> Option<Transmit<'_>> {
-        Some(Transmit(&mut self.outgoing))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = MTU;
-        capabilities
-    }
-}
-
-impl phy::RxToken for Receive {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        read(&self.0)
-    }
-}
-
-impl phy::TxToken for Transmit<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
-        let mut packet = vec![0; len];
-        let result = write(&mut packet);
-        self.0.push_back(packet);
-        result
-    }
-}
-
-/// A stack with one socket.
-struct Stack {
-    wire: Wire,
-    interface: Interface,
-    sockets: SocketSet<'static>,
-    handle: SocketHandle,
-}
-
-impl Stack {
-    fn new(address: IpAddress, socket: Socket<'static>, random_seed: u64) -> Self {
-        let mut wire = Wire::default();
-        let mut config = Config::new(HardwareAddress::Ip);
-        config.random_seed = random_seed;
-        let mut interface = Interface::new(config, &mut wire, Time::ZERO);
-        interface.update_ip_addrs(|addresses| {
-            addresses.push(IpCidr::new(address, 24)).expect("an interface has room for an address");
-        });
-        let mut sockets = SocketSet::new(Vec::new());
-        let handle = sockets.add(socket);
-        Self { wire, interface, sockets, handle }
-    }
-
-    fn socket(&mut self) -> &mut Socket<'static> {
-        self.sockets.get_mut(self.handle)
-    }
-
-    fn poll(&mut self, now: Instant) {
-        self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
-    }
-
-    fn poll_at(&mut self, now: Instant) -> Option<Instant> {
-        let at = self.interface.poll_at(time(now), &self.sockets)?;
-        Some(Instant::from_micros(u64::try_from(at.total_micros()).unwrap_or(0)))
-    }
-}
 
 /// What can be chosen about both sockets.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +49,7 @@ impl Tcp {
         };
         let device = Stack::new(DEVICE, socket(), seed * 2);
         let mut gateway = Stack::new(GATEWAY, socket(), seed * 2 + 1);
-        gateway.socket().listen(PORT).expect("a fresh socket listens");
+        gateway.socket::<Socket<'_>>().listen(PORT).expect("a fresh socket listens");
         Self { device, gateway, connected: false, message: 0, stale: true, polled: None }
     }
 
@@ -151,10 +63,9 @@ impl Tcp {
     fn poll(&mut self, now: Instant) {
         if !self.connected {
             self.connected = true;
-            let Stack { sockets, handle, interface, .. } = &mut self.device;
+            let (socket, context) = self.device.socket_in_context::<Socket<'_>>();
             let remote = IpEndpoint::new(GATEWAY, PORT);
-            let socket = sockets.get_mut::<Socket<'_>>(*handle);
-            socket.connect(interface.context(), remote, 50_000).expect("a fresh socket connects");
+            socket.connect(context, remote, 50_000).expect("a fresh socket connects");
         }
         self.device.poll(now);
         self.gateway.poll(now);
@@ -169,22 +80,22 @@ impl Flow for Tcp {
     }
 
     fn is_ready(&self) -> bool {
-        self.device.sockets.get::<Socket<'_>>(self.device.handle).state() == State::Established
+        self.device.peek::<Socket<'_>>().state() == State::Established
     }
 
     fn offer(&mut self, _now: Instant, _lane: usize, message: &[u8]) -> bool {
         self.message = message.len();
-        let socket = self.device.socket();
+        let socket = self.device.socket::<Socket<'_>>();
         let room = socket.send_capacity() - socket.send_queue();
         if !socket.may_send() || room < message.len() {
             return false;
         }
         self.stale = true;
-        self.device.socket().send_slice(message) == Ok(message.len())
+        socket.send_slice(message) == Ok(message.len())
     }
 
     fn handle(&mut self, now: Instant, at: End, frame: &mut [u8]) {
-        self.end(at).wire.incoming.push_back(frame.to_vec());
+        self.end(at).take(frame.to_vec());
         self.poll(now);
     }
 
@@ -196,11 +107,11 @@ impl Flow for Tcp {
         if self.stale {
             self.poll(now);
         }
-        self.end(from).wire.outgoing.pop_front()
+        self.end(from).give()
     }
 
     fn deliver(&mut self, _now: Instant) -> Option<(usize, Vec<u8>)> {
-        let socket = self.gateway.socket();
+        let socket = self.gateway.socket::<Socket<'_>>();
         if self.message == 0 || socket.recv_queue() < self.message {
             return None;
         }
@@ -216,8 +127,4 @@ impl Flow for Tcp {
         let again = if self.polled == Some(now) { now + Duration::from_millis(1) } else { now };
         due.map(|due| due.max(again))
     }
-}
-
-fn time(now: Instant) -> Time {
-    Time::from_micros(now.as_micros() as i64)
 }

@@ -6,8 +6,8 @@ use rand::RngCore;
 use std::collections::VecDeque;
 use whimbrel_core::{
     Admission, ChannelConfig, ChannelId, Config, ConnectionId, DeviceId, Hello, Identity, Inline, Instant, Large,
-    Medium, Memory, PathId, Priority, Received, Redundancy, Route, SchemaId, SendError, Session, StreamAdmission,
-    StreamEpoch, route,
+    Memory, PathId, Priority, Received, Redundancy, Route, SchemaId, SendError, Session, StreamAdmission, StreamEpoch,
+    Uplink, route,
 };
 
 /// A gateway that lends a session 128 slots of 256 bytes to messages that came early: 32 KiB.
@@ -20,8 +20,8 @@ const PATH: PathId = PathId(1);
 /// A device's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preset {
-    /// 8 KiB.
-    Medium,
+    /// 8 KiB, mostly for sending.
+    Uplink,
     /// 32 KiB.
     Large,
 }
@@ -34,7 +34,7 @@ pub(crate) fn flow(preset: Preset, redundancy: Redundancy, seed: u64) -> Box<dyn
 /// A flow with a lane for each of the channels.
 pub(crate) fn flow_of(preset: Preset, channels: &[ChannelConfig], seed: u64) -> Box<dyn Flow> {
     match preset {
-        Preset::Medium => Box::new(Whimbrel::<Medium>::new(channels, seed)),
+        Preset::Uplink => Box::new(Whimbrel::<Uplink>::new(channels, seed)),
         Preset::Large => Box::new(Whimbrel::<Large>::new(channels, seed)),
     }
 }

@@ -78,11 +78,11 @@ pub(crate) fn telemetry() -> Vec<Row> {
 /// Those of the bulk table.
 pub(crate) fn bulk() -> Vec<Row> {
     // The payload that the `Large` preset keeps, and the slots that the gateway lends.
-    let memory = Bulk { rate: RATE, memory: 9_900, slots: 128 };
+    let memory = Bulk { rate: RATE, memory: 12_800, slots: 128 };
     vec![
         row("whimbrel, 32 KiB", |seed| whimbrel::flow(Preset::Large, Redundancy::None, seed)),
         row("whimbrel, 32 KiB, adaptive", |seed| whimbrel::flow(Preset::Large, Redundancy::Adaptive, seed)),
-        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Medium, Redundancy::None, seed)),
+        row("whimbrel, 8 KiB", |seed| whimbrel::flow(Preset::Uplink, Redundancy::None, seed)),
         row("yardstick, 32 KiB", move |_| Box::new(Yardstick::bulk(memory))),
     ]
     .into_iter()

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
-use whimbrel_tests::storm::{Counts, Cuts, Failure, Passed, judge, shrink};
+use whimbrel_tests::storm::{Counts, Cuts, Failure, Passed, draw, judge, shrink};
 
 /// So many storms must inject everything.
 const ENOUGH: u64 = 1_000;
@@ -23,6 +23,9 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// One seed alone.
 pub(crate) fn replay(seed: u64, cli: &Cli) -> ExitCode {
     let cuts = cli.cuts();
+    if cli.trace.is_some() {
+        println!("{:?}", draw(seed).cut(&cuts));
+    }
     match judge(seed, &cuts, cli.trace.unwrap_or(0)) {
         Ok(passed) => {
             if cli.hash {
