@@ -125,7 +125,10 @@ pub struct Load {
 impl Load {
     /// `count` more messages for the channel, as fast as the session takes them.
     pub fn add(&mut self, channel: ChannelId, count: u32, sizes: (usize, usize)) {
-        match self.sources.iter_mut().find(|source| source.channel == channel && source.every == Duration::ZERO) {
+        let is_plain = |source: &&mut Source| {
+            source.channel == channel && source.every == Duration::ZERO && source.lifetimes.is_none()
+        };
+        match self.sources.iter_mut().find(is_plain) {
             Some(source) => source.left += count,
             None => self.sources.push(Source::greedy(channel, count, sizes)),
         }

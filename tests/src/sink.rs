@@ -1,12 +1,14 @@
 //! A model of the gateway's storage for one device. It survives the gateway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use whimbrel_core::{OfferedStream, SeqNo, StreamAdmission, StreamEpoch, StreamId};
 
 /// Watermarks: for each stream (by its byte on the wire) and epoch, the first message that is not stored.
 #[derive(Debug, Default)]
 pub struct Sink {
     watermarks: BTreeMap<(u8, u32), SeqNo>,
+    /// What is stored of streams that are not durable: in whatever order, with gaps.
+    others: BTreeSet<(u8, u32, SeqNo)>,
     /// Messages that came although they were stored.
     pub duplicates: u32,
 }
@@ -40,13 +42,15 @@ impl Sink {
     }
 
     /// Stores a message, unless it is stored.
-    pub fn store(&mut self, stream: StreamId, epoch: StreamEpoch, seq: SeqNo) -> Outcome {
-        let watermark = self.watermarks.entry((stream.to_wire(), epoch.number())).or_insert(SeqNo::ZERO);
-        if seq < *watermark {
+    pub fn store(&mut self, stream: StreamId, epoch: StreamEpoch, seq: SeqNo, durable: bool) -> Outcome {
+        let (stream, epoch) = (stream.to_wire(), epoch.number());
+        let watermark = self.watermarks.entry((stream, epoch)).or_insert(SeqNo::ZERO);
+        let is_new = if durable { seq >= *watermark } else { self.others.insert((stream, epoch, seq)) };
+        if !is_new {
             self.duplicates += 1;
             return Outcome::Duplicate;
         }
-        *watermark = seq.next();
+        *watermark = (*watermark).max(seq.next());
         Outcome::Stored
     }
 

@@ -152,7 +152,7 @@ impl Peer {
         while self.unstored.front().is_some_and(|next| next.due <= now) {
             let Some(next) = self.unstored.pop_front() else { break };
             let Row { stream, epoch, seq, .. } = next.row;
-            let outcome = self.sink.store(stream, epoch, seq);
+            let outcome = self.sink.store(stream, epoch, seq, next.durable);
             self.taken.push_back(Taken::Stored(next.row, outcome));
             if next.durable
                 && let Some(session) = self.sessions().find(|session| session.hello_nonce() == next.session)
@@ -164,7 +164,8 @@ impl Peer {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let sessions = self.live.iter().chain(&self.pending).filter_map(Session::poll_timeout);
-        sessions.chain(self.unstored.front().map(|next| next.due)).min()
+        let application = self.live.as_ref().and_then(|_| self.load.due());
+        sessions.chain(self.unstored.front().map(|next| next.due)).chain(application).min()
     }
 
     /// Whether a message is on its way to the sink.

@@ -197,19 +197,27 @@ impl Flow {
         Ok(())
     }
 
-    /// The sender's session said that everything below `next` arrived. `handed`: and nothing can keep the
-    /// receiver from handing it on.
+    /// The sender's session said that everything below `next` arrived, or expired. `handed`: and nothing but a gap
+    /// can keep the receiver from handing it on.
     ///
     /// # Errors
-    /// When it did not, and has not expired either.
+    /// When it did not.
     pub fn acknowledged(&mut self, next: u64, now: Instant, handed: bool) -> Result<(), String> {
         self.report(next)?;
-        let lies = |message: &Accepted| !message.handed && message.deadline.is_none_or(|deadline| deadline > now);
-        let promised = matches!(self.mode.kind, Kind::Ordered | Kind::Reliable);
-        match self.messages.iter().take(next as usize).position(lies).filter(|_| handed && promised) {
-            Some(seq) => Err(format!("acknowledged below {next}, but {seq} was not handed on")),
-            None => Ok(()),
+        let is_ordered = self.mode.kind == Kind::Ordered;
+        if !handed || !(is_ordered || self.mode.kind == Kind::Reliable) {
+            return Ok(());
         }
+        for (seq, message) in (0..next).zip(&self.messages).filter(|(_, message)| !message.handed) {
+            if message.deadline.is_none_or(|deadline| deadline > now) {
+                return Err(format!("acknowledged below {next}, but {seq} was not handed on"));
+            }
+            if is_ordered {
+                // What came after it may wait until FORWARD arrives.
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn report(&mut self, next: u64) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! seed -> draw -> Plan -> cut -> drive (turns, then calm) -> Counts, or a failure -> shrink
 //! ```
 
+mod check;
 pub mod class;
 pub mod counts;
 pub mod draw;

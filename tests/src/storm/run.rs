@@ -1,9 +1,9 @@
 //! A storm takes its course: turn by turn, then calm, in which everything must come right within a bound.
 
+use super::check::{check_fates, check_rest};
 use super::counts::Counts;
 use super::plan::{Act, Plan};
 use crate::network::HEADER;
-use crate::oracle::Kind;
 use crate::world::World;
 use firmware_sim::faults::Faults;
 use firmware_sim::link::Link;
@@ -165,7 +165,7 @@ fn calm(world: &mut World) {
 /// An end that has been waiting asks again within a backed-off interval and a quarter of jitter; one that must
 /// first learn that its session is gone does so twice. Then every message takes a round trip and a commit at most:
 /// the smallest windows let one message out at a time.
-fn recovery_bound(world: &World) -> Duration {
+pub(super) fn recovery_bound(world: &World) -> Duration {
     let mut bound = Duration::ZERO;
     for (device, peer) in world.devices.iter().zip(&world.gateway.peers) {
         let backoff = device.config().max_backoff.max(world.setup.config.max_backoff).as_micros();
@@ -201,53 +201,4 @@ fn open(world: &mut World) -> Option<String> {
     }
     // FORWARD may be: what waits behind a gap is handed on when it arrives.
     world.network.poll_timeout().map(|_| "datagrams are on their way".to_owned())
-}
-
-/// Everything is where it belongs.
-fn check_fates(world: &mut World) {
-    let place = world.place();
-    // What had arrived and waited for its turn, or for the application, is gone with its session.
-    let forgotten = world.tally.stalls + world.tally.gateway_crashes + world.tally.sessions_ended > 0;
-    for at in 0..world.devices.len() {
-        let early = world.doubt(at).early;
-        let (device, peer) = (&mut world.devices[at], &mut world.gateway.peers[at]);
-        let (ledger, now) = (device.session.ledger(), device.time(world.now) + early);
-        let forgotten = forgotten || device.session.stats().reconnects > 0;
-        let (mut missing, mut stored, mut arrived) = (Vec::new(), true, 0);
-        for flow in device.oracle.present() {
-            let (mode, fates) = (flow.mode(), flow.fates(now));
-            match mode.kind {
-                Kind::Ordered | Kind::Reliable => missing.extend(flow.open(now).into_iter().map(|seq| (mode, seq))),
-                Kind::Latest if flow.lacks_newest(now) => missing.push((mode, fates.accepted - 1)),
-                Kind::Latest | Kind::BestEffort => {}
-            }
-            stored &= !mode.durable || fates.open <= u64::from(ledger.undeliverable);
-            // What expired or was replaced at the receiver had arrived there.
-            arrived += fates.delivered + fates.expired + fates.superseded;
-        }
-        assert!(stored, "{place}, device {at}: not stored: {missing:?}");
-        let unknown = (ledger.in_doubt + ledger.undeliverable) as usize;
-        assert!(forgotten || missing.len() <= unknown, "{place}, device {at}: {missing:?} missing, {ledger:?}");
-        let delivered = u64::from(ledger.delivered);
-        assert!(forgotten || delivered <= arrived, "{place}, device {at}: {delivered} delivered, {arrived} arrived");
-        let Some(session) = &mut peer.live else { continue };
-        for flow in device.oracle.session(session.hello_nonce()) {
-            let mode = flow.mode();
-            let promised = matches!(mode.kind, Kind::Ordered | Kind::Reliable);
-            let open = if promised { flow.open(world.now + early) } else { Vec::new() };
-            assert!(open.is_empty(), "{place}, to device {at}: {mode:?} lacks {open:?}, {:?}", session.ledger());
-        }
-    }
-}
-
-/// With nothing to send and nothing awaited, nobody waits for anything.
-fn check_rest(world: &mut World) {
-    let bound = recovery_bound(world);
-    world.run_for(bound);
-    for (at, device) in world.devices.iter().enumerate() {
-        let deadline = device.session.poll_timeout();
-        assert_eq!(deadline, None, "{}: device {at} does not rest", world.place());
-    }
-    let deadline = world.gateway.poll_timeout();
-    assert_eq!(deadline, None, "{}: the gateway does not rest", world.place());
 }

@@ -5,7 +5,8 @@ use super::counts::Counts;
 use super::draw::draw;
 use super::run::{begin, drive};
 use core::cell::RefCell;
-use std::panic::{self, AssertUnwindSafe};
+use core::panic::AssertUnwindSafe;
+use std::panic;
 
 /// A storm in which everything held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

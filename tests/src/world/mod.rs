@@ -1,5 +1,6 @@
 //! The world: devices, their gateway, the links between them, and the time, which jumps from one deadline to the next.
 
+mod gateway;
 mod round;
 
 use crate::device::Device;
@@ -36,6 +37,8 @@ pub struct World {
     pub trace: Trace,
     /// What was done to the ends.
     pub tally: Tally,
+    /// The gateway's application once took no messages.
+    has_stalled: bool,
     /// How many instants it has been through.
     pub steps: u64,
     /// More than so many are a failure.
@@ -60,6 +63,7 @@ impl World {
             recording: false,
             trace: Trace::default(),
             tally: Tally::default(),
+            has_stalled: false,
             steps: 0,
             steps_max: u64::MAX,
             setup,

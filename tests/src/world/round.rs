@@ -2,12 +2,10 @@
 
 use super::World;
 use crate::device::Device;
-use crate::gateway::Taken;
 use crate::network::Network;
 use crate::oracle::{Doubt, Handed};
-use crate::sink::Outcome;
 use crate::trace::describe;
-use whimbrel_core::{Duration, Event, Instant, PathId};
+use whimbrel_core::{Duration, Event, PathId};
 
 /// Two clocks a thousandth apart in either direction disagree by so much about the longest lifetime, a minute.
 const DRIFT: Duration = Duration::from_millis(120);
@@ -22,6 +20,7 @@ impl World {
 
     /// Whether anything happened.
     pub(super) fn round(&mut self) -> bool {
+        self.has_stalled |= self.gateway.stalled;
         let mut moved = self.sleep_and_wake();
         moved |= self.arrive();
         for at in 0..self.devices.len() {
@@ -138,39 +137,9 @@ impl World {
         due
     }
 
-    /// What the gateway's application and its sinks got since the last look.
-    fn look_at_gateway(&mut self) {
-        let now = self.now;
-        for at in 0..self.gateway.peers.len() {
-            while let Some(taken) = self.gateway.peers[at].taken.pop_front() {
-                let doubt = self.doubt(at);
-                // Deadlines are by the clock of the sender.
-                let sender = self.devices[at].time(now);
-                let oracle = &mut self.devices[at].oracle;
-                let checked = match &taken {
-                    Taken::Handed(session, row) => oracle.received(row.stream, row.epoch).and_then(|flow| {
-                        let (session, seq, payload) = (*session, row.seq.value(), &row.payload);
-                        flow.hand(Handed { session, seq, payload, now: sender, doubt })
-                    }),
-                    Taken::Stored(row, Outcome::Stored) => {
-                        oracle.stored(row.stream, row.epoch, row.seq, sender + doubt.early)
-                    }
-                    Taken::Stored(_, Outcome::Duplicate) => Ok(()),
-                };
-                self.trace.note(now, || match &taken {
-                    Taken::Handed(_, row) => format!("gateway takes {}:{}", row.stream.to_wire(), row.seq.value()),
-                    Taken::Stored(row, outcome) => {
-                        format!("gateway {outcome:?} {}:{}", row.stream.to_wire(), row.seq.value())
-                    }
-                });
-                self.must(at, checked);
-            }
-        }
-    }
-
     /// The device's events.
     fn listen(&mut self, at: usize) -> bool {
-        let (now, stalled, doubt) = (self.now, self.tally.stalls > 0, self.doubt(at));
+        let (now, stalled, doubt) = (self.now, self.has_stalled, self.doubt(at));
         let mut heard = false;
         while let Some(event) = self.devices[at].session.poll_event() {
             heard = true;
@@ -216,42 +185,6 @@ impl World {
         }
     }
 
-    /// The gateway's application: events, and what it sends to the device.
-    fn gateway_application(&mut self, at: usize) -> bool {
-        let (now, doubt, mut moved) = (self.now, self.doubt(at), false);
-        let peer = &mut self.gateway.peers[at];
-        let Some(session) = &mut peer.live else { return false };
-        let early = now + doubt.early;
-        let (nonce, oracle) = (session.hello_nonce(), &mut self.devices[at].oracle);
-        let mut checked = Ok(());
-        while let Some(event) = session.poll_event() {
-            moved = true;
-            match event {
-                Event::QueueFreed => peer.load.unblock(),
-                Event::Acknowledged { stream, next } => {
-                    let flow = oracle.down(nonce, stream);
-                    checked = checked.and(flow.and_then(|flow| flow.acknowledged(next.value(), early, true)));
-                }
-                _ => {}
-            }
-        }
-        while checked.is_ok() {
-            match peer.load.send(session, now, now, &mut self.devices[at].rng) {
-                Ok(Some(sent)) => {
-                    moved = true;
-                    let (stream, seq) = (sent.id.stream, sent.id.seq.value());
-                    let flow = self.devices[at].oracle.down(nonce, stream);
-                    checked = flow.and_then(|flow| flow.accept(seq, &sent.payload, sent.deadline));
-                    self.trace.note(now, || format!("gateway sends {}:{seq} to {at}", stream.to_wire()));
-                }
-                Ok(None) => break,
-                Err(error) => checked = Err(error),
-            }
-        }
-        self.must(at, checked);
-        moved
-    }
-
     fn device_transmit(&mut self, at: usize) -> bool {
         let (now, mut moved) = (self.now, false);
         let mut buf = [0; whimbrel_core::Config::MAX_DATAGRAM as usize];
@@ -270,37 +203,7 @@ impl World {
         moved
     }
 
-    fn gateway_transmit(&mut self) -> bool {
-        let (now, mut moved) = (self.now, false);
-        while let Some((path, datagram)) = self.gateway.answer() {
-            moved = true;
-            self.enter_link(now, path, &datagram);
-        }
-        for at in 0..self.devices.len() {
-            loop {
-                let sent = self.gateway.transmit(now, at, &mut self.devices[at].packets);
-                let Some(out) = self.must(at, sent) else { break };
-                moved = true;
-                self.enter_link(now, out.path, &out.datagram);
-            }
-        }
-        moved
-    }
-
-    fn enter_link(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
-        let at = Device::of_path(path);
-        self.note_sent(true, at, datagram);
-        let device = self.devices.get_mut(at);
-        let link = device.map_or(0, |device| {
-            device.path_at_gateway = Some(path);
-            device.link
-        });
-        if let Some(link) = self.network.down.get_mut(link) {
-            Network::send(link, now, path, datagram);
-        }
-    }
-
-    fn note_sent(&mut self, by_gateway: bool, at: usize, datagram: &[u8]) {
+    pub(super) fn note_sent(&mut self, by_gateway: bool, at: usize, datagram: &[u8]) {
         if self.recording {
             self.history.push((by_gateway, datagram.to_vec()));
         }

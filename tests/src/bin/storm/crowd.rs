@@ -4,13 +4,14 @@ use crate::cli::Cli;
 use crate::table;
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use whimbrel_tests::storm::{Counts, Cuts, Failure, Passed, draw, judge, shrink};
 
 /// So many storms must inject everything.

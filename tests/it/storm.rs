@@ -1,0 +1,20 @@
+//! A sweep of random worlds; `cargo run --release -p whimbrel-tests --bin storm` runs more of them.
+
+use super::random::worlds;
+use whimbrel_tests::storm::{Counts, Cuts, judge};
+
+#[test]
+fn every_storm_passes_and_nothing_is_left_out() {
+    let mut counts = Counts::default();
+    for seed in 0..worlds() {
+        match judge(seed, &Cuts::default(), 40) {
+            Ok(passed) => counts += passed.counts,
+            Err(failure) => panic!("storm {seed}: {}\n{}", failure.message, failure.trace.join("\n")),
+        }
+    }
+    let missing: Vec<_> = counts.missing().collect();
+    assert!(missing.is_empty(), "never injected: {missing:?}");
+    for fates in [0, 2, 3, 4, 5].map(|mode| counts.fates[mode]) {
+        assert!(fates.accepted > 0 && fates.delivered > 0 && fates.expired > 0, "{counts:?}");
+    }
+}
