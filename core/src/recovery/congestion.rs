@@ -14,6 +14,8 @@ use crate::{Duration, Instant, PacketNumber};
 
 /// Datagrams that a flow keeps in the queue.
 const ALPHA: u32 = 8;
+/// And where urgent messages share the path with others: they would wait behind them in that queue.
+const ALPHA_GENTLE: u32 = 1;
 /// So many less where an eighth of all packets is lost, or more: if the queue is too short for
 /// `ALPHA`, a smaller one fits; if the losses have another cause, it does still.
 const ALPHA_LOSS: u32 = 2;
@@ -66,6 +68,8 @@ pub(crate) struct Congestion {
     round_start: Instant,
     drain_end: Instant,
     datagram: u16,
+    /// Datagrams to keep in the queue.
+    alpha: u8,
     samples: u8,
     /// Rounds that began with a path that was not full, and so say nothing of its rate.
     skip: u8,
@@ -74,11 +78,14 @@ pub(crate) struct Congestion {
     was_limited: bool,
     slow_start: bool,
     draining: bool,
+    /// The window while the queue drains.
+    drained: u32,
 }
 
 impl Congestion {
     pub(crate) fn new(max_datagram: u16) -> Self {
         Self {
+            alpha: ALPHA as u8,
             window: initial_window(max_datagram),
             in_flight: 0,
             delivered: 0,
@@ -97,7 +104,14 @@ impl Congestion {
             was_limited: false,
             slow_start: true,
             draining: false,
+            drained: 0,
         }
+    }
+
+    /// The same, but when `gentle` it keeps the queue so short that urgent messages do not wait in it, and
+    /// yields to others.
+    pub(crate) fn gentle(self, gentle: bool) -> Self {
+        if gentle { Self { alpha: ALPHA_GENTLE as u8, ..self } } else { self }
     }
 
     fn datagrams(&self, count: u32) -> u32 {
@@ -106,13 +120,17 @@ impl Congestion {
 
     /// Bytes that may be sent now.
     pub(crate) fn room(&self) -> u32 {
-        let window = if self.draining { self.datagrams(ALPHA_MIN) } else { self.window };
+        let window = if self.draining { self.drained } else { self.window };
         window.saturating_sub(self.in_flight)
     }
 
     /// The window, in bytes.
     pub(crate) fn window(&self) -> u32 {
         self.window
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
     }
 
     pub(crate) fn is_slow_start(&self) -> bool {
@@ -221,6 +239,9 @@ impl Congestion {
         }
         if limited && rtt.minimum_age(now) > DRAIN_AFTER {
             self.draining = true;
+            // Less than what the path holds: the queue drains, and the flow goes on.
+            let path = u64::from(self.rate).saturating_mul(rtt.minimum().as_micros()) >> 20;
+            self.drained = u32::try_from(path - (path >> 3)).unwrap_or(u32::MAX).max(self.datagrams(ALPHA_MIN));
             self.drain_end = now + DRAIN.max(rtt.smoothed());
         }
     }
@@ -240,8 +261,9 @@ impl Congestion {
         let within = |micros: u64| u32::try_from(rate.saturating_mul(micros) >> 20).unwrap_or(u32::MAX);
         // 256 where an eighth is lost.
         let lossy = (u32::from(loss.fraction()) >> 5).min(256);
-        let alpha = self.datagrams(ALPHA) - ((self.datagrams(ALPHA_LOSS) * lossy) >> 8);
-        let alpha = alpha.min(within(ALPHA_TIME)).max(self.datagrams(ALPHA_MIN));
+        let most = u32::from(self.alpha);
+        let alpha = self.datagrams(most) - ((self.datagrams(ALPHA_LOSS.min(most >> 1)) * lossy) >> 8);
+        let alpha = alpha.min(within(ALPHA_TIME)).max(self.datagrams(ALPHA_MIN.min(most)));
         let goal = within(rtt.minimum().as_micros()).saturating_add(alpha);
         goal.clamp(self.minimum(), WINDOW_MAX)
     }

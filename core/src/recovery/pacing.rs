@@ -21,11 +21,15 @@ pub(crate) struct Pacer {
     waits: bool,
     /// Datagrams that may be sent before they are paid for.
     burst: u8,
+    /// The same when something else is in flight.
+    usual: u8,
 }
 
 impl Pacer {
-    pub(crate) const fn new() -> Self {
-        Self { paid: Instant::ZERO, byte: 0, waits: false, burst: BURST }
+    /// `gentle`: nothing leaves before its time, but for the first datagrams after idle.
+    pub(crate) const fn new(gentle: bool) -> Self {
+        let usual = if gentle { 1 } else { BURST };
+        Self { paid: Instant::ZERO, byte: 0, waits: false, burst: usual, usual }
     }
 
     /// Once per round trip: 5/4 of a window each round-trip time (RFC 9002 section 7.7), twice in
@@ -68,8 +72,8 @@ impl Pacer {
             self.burst = BURST_IDLE;
         }
         self.paid = self.paid.max(self.before(now, datagram, self.burst)) + self.time(u32::from(bytes));
-        if self.paid >= self.before(now, datagram, BURST) {
-            self.burst = BURST;
+        if self.paid >= self.before(now, datagram, self.usual) {
+            self.burst = self.usual;
         }
     }
 }
@@ -82,7 +86,7 @@ mod tests {
     const RTT: Duration = Duration::from_millis(100);
 
     fn pacer(window: u32) -> Pacer {
-        let mut pacer = Pacer::new();
+        let mut pacer = Pacer::new(false);
         pacer.set_rate(window, RTT, false);
         pacer
     }
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn before_the_first_round_trip_nothing_waits() {
-        assert_eq!(burst(&mut Pacer::new(), Instant::ZERO, false), 100);
+        assert_eq!(burst(&mut Pacer::new(false), Instant::ZERO, false), 100);
     }
 
     #[test]

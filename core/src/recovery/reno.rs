@@ -32,6 +32,11 @@ impl Congestion {
         }
     }
 
+    /// Reno fills the queue whoever waits in it.
+    pub(crate) fn gentle(self, _: bool) -> Self {
+        self
+    }
+
     fn minimum(&self) -> u32 {
         self.datagram * 2
     }

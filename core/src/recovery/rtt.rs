@@ -95,6 +95,16 @@ impl Rtt {
         self.smoothed = (self.smoothed - (self.smoothed >> 3)).saturating_add(adjusted >> 3);
     }
 
+    /// The queue was given time to drain: the lowest sample since the last one near the minimum takes its
+    /// place. It may have come from datagrams shorter than those of now.
+    pub(crate) fn confirm_minimum(&mut self, now: Instant) {
+        if self.lowest != u32::MAX {
+            self.minimum = self.lowest;
+            self.minimum_at = now;
+            self.lowest = u32::MAX;
+        }
+    }
+
     /// The minimum is exact as long as samples come near it, a sixteenth above or less; after a
     /// window without any, the lowest sample since takes its place, with the time when it came. So
     /// flows that share a queue agree on when it was shortest.

@@ -184,7 +184,7 @@ impl Engine<'_> {
         self.st.peer = accept.limits();
         let in_doubt = u32::from(self.st.recovery.best_effort);
         self.st.outbox.ledger.in_doubt = self.st.outbox.ledger.in_doubt.wrapping_add(in_doubt);
-        self.st.recovery = Recovery::new(&self.st.config);
+        self.st.recovery = Recovery::new(&self.st.config, self.st.urgent);
         self.st.outbox.peer_slot = accept.limits().max_slot;
         if let Some(sent) = sent {
             self.st.note_handshake_time(sent);

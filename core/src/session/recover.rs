@@ -82,7 +82,11 @@ impl Engine<'_> {
             recovery.pto_count = 0;
             self.detect_losses();
             let recovery = &mut self.st.recovery;
+            let draining = recovery.congestion.is_draining();
             if recovery.congestion.on_ack(self.st.now, acked, next, &recovery.rtt, recovery.loss_rate) {
+                if draining && !recovery.congestion.is_draining() {
+                    recovery.rtt.confirm_minimum(self.st.now);
+                }
                 recovery.thresholds.on_round(&recovery.rtt);
                 self.st.set_pace();
             }

@@ -76,13 +76,13 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, gentle: bool) -> Self {
         Self {
             received: ReceivedPackets::default(),
             ack: AckPolicy::default(),
             rtt: Rtt::new(config.initial_rtt),
-            congestion: Congestion::new(config.max_datagram),
-            pacer: Pacer::new(),
+            congestion: Congestion::new(config.max_datagram).gentle(gentle),
+            pacer: Pacer::new(gentle),
             thresholds: Thresholds::new(),
             loss_rate: LossRate::default(),
             reordering: Reordering::default(),
@@ -141,6 +141,8 @@ pub(super) struct State {
     pub(super) patience: Patience,
     pub(super) accept_due: bool,
     pub(super) ping_due: bool,
+    /// A channel's messages are above [`Priority::Normal`].
+    pub(super) urgent: bool,
     /// `send` said `Full` since the last `QueueFreed`.
     pub(super) was_full: bool,
     pub(super) close_due: Option<CloseReason>,
@@ -197,7 +199,8 @@ impl State {
             path: PathId::default(),
             now: Instant::ZERO,
             random: fold(random),
-            recovery: Recovery::new(config),
+            recovery: Recovery::new(config, urgent),
+            urgent,
             outbox: OutboxState::new(mem.messages, mem.block_links.len(), urgent),
             ram: RamState::new(mem.block_links, mem.block_bytes),
             reorder: ReorderState::new(mem.slots, mem.index),

@@ -233,7 +233,10 @@ impl Engine<'_> {
     fn put_repeats(&mut self, new: u16, message: &OutMessage, w: &mut Writer<'_>, built: &mut Built) {
         let Some(redundancy) = self.outbox().stream(message.stream).map(|stream| stream.redundancy) else { return };
         let count = redundancy::repeats(redundancy, &self.st.recovery.loss_rate, &self.st.recovery.rtt);
-        if count == 0 || !self.outbox().repeats(message.stream) {
+        // Inside the congestion budget: what the window holds back goes first.
+        let congestion = &self.st.recovery.congestion;
+        let limited = congestion.room() < congestion.window() >> 1;
+        if count == 0 || limited || !self.outbox().repeats(message.stream) {
             return;
         }
         let outbox = self.outbox();

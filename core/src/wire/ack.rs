@@ -46,7 +46,9 @@ pub struct Ack<'a> {
 impl<'a> Ack<'a> {
     /// Reads what follows the type.
     pub(super) fn parse(first: u8, r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let largest = r.varint()?;
+        // No packet has the number 2^64 - 1.
+        let largest =
+            r.varint().and_then(|largest| if largest < u64::MAX { Ok(largest) } else { Err(DecodeError::Invalid) })?;
         let delay = Duration::from_micros(u64::from(r.varint_u32()?) << 3);
         let run = r.varint()?;
         let lowest_of_run = largest.checked_sub(run).ok_or(DecodeError::Invalid)?;
@@ -265,6 +267,11 @@ mod tests {
     fn packets_below_zero_are_refused() {
         assert_eq!(ranges(&[0x08, 3, 0, 3]), [(0, 3)]);
         assert_eq!(parse(&[0x08, 3, 0, 4]), Err(DecodeError::Invalid));
+        let mut last = [0xff; 13];
+        (last[0], last[10], last[11], last[12]) = (0x08, 0x01, 0, 0);
+        assert_eq!(parse(&last), Err(DecodeError::Invalid));
+        last[1] = 0xfe;
+        assert_eq!(ranges(&last), [(u64::MAX - 1, u64::MAX - 1)]);
         // 3 - 0 - 2 - bit: bit 1 is packet 0, bit 2 lies below it.
         assert_eq!(ranges(&[0x09, 3, 0, 0, 1, 0b10]), [(3, 3), (0, 0)]);
         assert_eq!(parse(&[0x09, 3, 0, 0, 1, 0b100]), Err(DecodeError::Invalid));

@@ -112,7 +112,7 @@ fn set(source: &mut Source<'_>, max: u64) -> BTreeSet<u64> {
 }
 
 fn write_ack(source: &mut Source<'_>, w: &mut Writer<'_>) -> Result<Wanted, BufferTooSmall> {
-    let (largest, delay, reach) = (source.u64(), source.u32(), u64::from(source.u8()));
+    let (largest, delay, reach) = (source.u64().min(u64::MAX - 1), source.u32(), u64::from(source.u8()));
     // What is missing, or what arrived: the one makes long runs, the other short ones.
     let (odd, missing) = (set(source, ACK_REACH_MAX), source.bool());
     let received = |k: u64| odd.contains(&k) != missing;

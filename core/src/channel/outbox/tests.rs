@@ -37,9 +37,11 @@ enum Op {
     },
     Acked(usize),
     Lost(usize),
+    /// A request, in a packet that acknowledges up to so many packets before the newest.
     Nak {
         stream: u8,
         seq16: u16,
+        before: u64,
     },
     Credit {
         stream: u8,
@@ -64,7 +66,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         5 => (1usize..5, any::<bool>()).prop_map(|(most, arrives)| Op::Send { most, arrives }),
         3 => (0usize..6).prop_map(Op::Acked),
         3 => (0usize..6).prop_map(Op::Lost),
-        1 => (0..3u8, 0u16..12).prop_map(|(stream, seq16)| Op::Nak { stream, seq16 }),
+        1 => (0..3u8, 0u16..12, 0u64..4).prop_map(|(stream, seq16, before)| Op::Nak { stream, seq16, before }),
         2 => (0..3u8, 0u64..5).prop_map(|(stream, more)| Op::Credit { stream, more }),
         1 => Just(Op::Commit),
         2 => any::<bool>().prop_map(|answered| Op::Forward { answered }),
@@ -110,6 +112,8 @@ struct Model {
     accepted: BTreeMap<(u8, u64), Accepted>,
     /// How far the receiver was told to wait for nothing, and how much it lacked below.
     receivers: [(u64, u64); STREAMS as usize],
+    /// The packet that each entry was last put into.
+    last_sent: [PacketNumber; ENTRIES],
     /// What COMMIT said of the durable stream.
     committed: u64,
     /// Best-effort messages in packets: the session counts these.
@@ -145,6 +149,7 @@ impl Model {
             packets: Vec::new(),
             accepted: BTreeMap::new(),
             receivers: [(0, 0); STREAMS as usize],
+            last_sent: [PacketNumber::new(0); ENTRIES],
             committed: 0,
             gone: 0,
         }
@@ -164,10 +169,7 @@ impl Model {
                 let packet = self.packets.remove(at);
                 packet.carried.into_iter().for_each(|carried| self.outbox().on_lost(carried));
             }
-            Op::Nak { stream, seq16 } => {
-                let largest = self.pn;
-                self.outbox().on_nak(stream, seq16, largest);
-            }
+            Op::Nak { stream, seq16, before } => self.nak(stream, seq16, before),
             Op::Credit { stream, more } => {
                 let stream = &mut self.streams[usize::from(stream)];
                 stream.credit = stream.credit.saturating_add(more);
@@ -177,8 +179,7 @@ impl Model {
             Op::ForwardLost => self.outbox().on_forward_lost(),
             Op::Wait(ms) => {
                 self.now = self.now + Duration::from_millis(ms);
-                let now = self.now;
-                self.outbox().expire(now);
+                self.expire();
             }
             Op::Restart(back) => self.restart(back),
             Op::Lost(_) => {}
@@ -263,6 +264,7 @@ impl Model {
                     known.arrived.insert(message.fragment);
                 }
             }
+            self.last_sent[usize::from(slot)] = pn;
             let sent = self.outbox().on_sent(slot, pn);
             assert_eq!(sent.best_effort, message.stream == BEST_EFFORT);
             if sent.best_effort {
@@ -281,6 +283,44 @@ impl Model {
             assert!(packet.pn < self.pn);
             packet.carried.into_iter().for_each(|carried| self.outbox().on_acked(carried));
         }
+    }
+
+    /// Of what was never sent it is known at once that it is lost.
+    fn expire(&mut self) {
+        let now = self.now;
+        let whole = |message: &&OutMessage| message.fragment == 0;
+        let unsent = |model: &Self| {
+            let unsent = |message: &&OutMessage| message.state == EntryState::Unsent && message.fragments == 0;
+            model.messages.iter().filter(unsent).count() as u32
+        };
+        let kept = |model: &Self| {
+            let kept = |message: &&OutMessage| message.state != EntryState::Free && !message.state.is_gap();
+            model.messages.iter().filter(kept).filter(whole).count()
+        };
+        let (unsent_before, kept_before, expired) = (unsent(self), kept(self), self.state.ledger.expired);
+        let more_room = self.outbox().expire(now);
+        assert!(self.state.ledger.expired - expired >= unsent_before - unsent(self));
+        assert!(!more_room || kept(self) < kept_before);
+    }
+
+    /// What was sent last before the packet that asks goes out again.
+    fn nak(&mut self, stream: u8, seq16: u16, before: u64) {
+        let largest = PacketNumber::new(self.pn.value().saturating_sub(before));
+        let asked: Vec<usize> = (0..ENTRIES)
+            .filter(|slot| {
+                let message = &self.messages[*slot];
+                message.stream == stream && message.seq().truncate() == seq16 && self.last_sent[*slot] < largest
+            })
+            .filter(|slot| self.messages[*slot].state == EntryState::InFlight)
+            .collect();
+        let due = |model: &Self| -> Vec<usize> {
+            (0..ENTRIES).filter(|slot| model.messages[*slot].state == EntryState::Due).collect()
+        };
+        let mut expected = due(self);
+        expected.extend(asked);
+        expected.sort_unstable();
+        self.outbox().on_nak(stream, seq16, largest);
+        assert_eq!(due(self), expected);
     }
 
     /// How much of the durable stream the receiver has, from the first message on.
@@ -353,6 +393,16 @@ impl Model {
         assert_eq!(self.state.arrived, arrived);
         assert_eq!(self.ram_free() + blocks, BLOCKS, "blocks of no message");
         self.check_due();
+        self.check_long();
+    }
+
+    /// The peer puts together one long message at a time.
+    fn check_long(&self) {
+        let long = |message: &&OutMessage| message.fragments > 0 || message.len > self.state.peer_slot;
+        let on_its_way = |message: &&OutMessage| matches!(message.state, EntryState::InFlight | EntryState::Due);
+        let messages = self.messages.iter().filter(|message| message.stream < LATEST);
+        let busy: BTreeSet<_> = messages.filter(long).filter(on_its_way).map(|m| (m.stream, m.seq())).collect();
+        assert!(busy.len() <= 1, "{busy:?}");
     }
 
     fn check_free(&self) -> BTreeSet<u16> {
@@ -489,5 +539,88 @@ proptest! {
         let mut model = Model::new(false);
         ops.iter().for_each(|op| model.step(op));
         model.finish();
+    }
+}
+
+/// Short messages on the ordered stream, so many of them sent, each in a packet of its own.
+fn ordered(messages: u8, sent: u8) -> (Model, Vec<Carried>) {
+    let mut model = Model::new(false);
+    model.streams[1].credit = SeqNo::new(100);
+    (0..messages).for_each(|_| model.push(1, 3, Priority::Normal, None));
+    (0..sent).for_each(|_| model.send(1, false));
+    let carried = model.packets.iter().flat_map(|packet| packet.carried.clone()).collect();
+    (model, carried)
+}
+
+#[test]
+fn a_packet_repeats_what_is_in_flight_before_it() {
+    let (mut model, sent) = ordered(6, 4);
+    let new = model.outbox().next_to_send().unwrap();
+    let first = |model: &mut Model, count| model.outbox().repeat_from(new, count);
+    assert_eq!(first(&mut model, 0), new);
+    assert_eq!(first(&mut model, 2), sent[2].slot);
+    assert_eq!(first(&mut model, 9), sent[0].slot);
+    // What is due goes by itself, and what lies before it is not repeated.
+    model.outbox().on_lost(sent[1]);
+    assert_eq!(first(&mut model, 9), sent[2].slot);
+    let outbox = model.outbox();
+    assert_eq!(outbox.before(sent[2].slot), Some((sent[1].slot, 3)));
+    assert_eq!(outbox.before(sent[0].slot), None);
+    assert_eq!(outbox.following(sent[2].slot), sent[3].slot);
+    let repeating: Vec<bool> = (0..STREAMS).map(|stream| outbox.repeats(stream)).collect();
+    assert_eq!(repeating, [true, true, true, false, false]);
+}
+
+// RFC 9002 §6.2.4: a probe carries the lowest that is missing; what lies behind a gap the peer cannot take yet.
+#[test]
+fn a_probe_goes_from_the_lowest_to_the_first_gap() {
+    let (mut model, sent) = ordered(6, 5);
+    model.outbox().on_acked(sent[1]);
+    model.outbox().give_up(sent[3].slot, gap::Reason::Expired);
+    let outbox = model.outbox();
+    let probed = core::iter::successors(outbox.next_missing(1, NONE), |slot| outbox.next_missing(1, *slot));
+    assert_eq!(probed.collect::<Vec<_>>(), [sent[0].slot, sent[2].slot]);
+    // With the gap in front the peer hears of it in the same packet.
+    (0..3).for_each(|at| model.outbox().on_acked(sent[at]));
+    let outbox = model.outbox();
+    let probed = core::iter::successors(outbox.next_missing(1, NONE), |slot| outbox.next_missing(1, *slot));
+    assert_eq!(probed.collect::<Vec<_>>(), [sent[4].slot]);
+}
+
+#[test]
+fn streams_are_served_in_turn() {
+    let mut model = Model::new(false);
+    for stream in [0, 1, 2, 0, 1, 2] {
+        model.streams[usize::from(stream)].credit = SeqNo::new(9);
+        model.push(stream, 1, Priority::Normal, None);
+    }
+    let mut served = Vec::new();
+    while let Some(slot) = model.outbox().next_to_send() {
+        let stream = model.messages[usize::from(slot)].stream;
+        model.send(1, true);
+        model.state.turn = stream;
+        served.push(stream);
+    }
+    assert_eq!(served, [1, 2, 0, 1, 2, 0]);
+    // But the most urgent first, whoever's turn it is.
+    model.push(0, 1, Priority::High, None);
+    model.push(1, 1, Priority::Normal, None);
+    let slot = model.outbox().next_to_send().unwrap();
+    assert_eq!(model.messages[usize::from(slot)].stream, 0);
+}
+
+proptest! {
+    #[test]
+    fn the_longest_fits_and_one_byte_more_does_not(reserved: bool, high: bool, whole in 0usize..200, fragment in 1usize..100) {
+        let mut model = Model::new(reserved);
+        let priority = if high { Priority::High } else { Priority::Normal };
+        let terms = Terms { expires: NEVER, priority, whole, fragment: fragment.min(whole.max(1)) };
+        let longest = model.outbox().longest(&terms);
+        // Between what fits whole and what fits in fragments there may be lengths that do not fit.
+        prop_assert!(model.outbox().push(1, &terms, &vec![1; longest]).is_ok());
+        let mut model = Model::new(reserved);
+        for more in 1..40 {
+            prop_assert!(model.outbox().push(1, &terms, &vec![1; longest + more]).is_err(), "{longest} + {more}");
+        }
     }
 }

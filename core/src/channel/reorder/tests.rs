@@ -380,7 +380,64 @@ proptest! {
             prop_assert_eq!(assembly.is_complete(), done + 1 == usize::from(count));
         }
         prop_assert_eq!(assembly.payload(), &message[..]);
+        prop_assert_eq!(assembly.place(1, seq, (0, count), &message[..0], expiry(0)), Placed::Duplicate);
         assembly.drop_below(1, SeqNo::new(9));
         prop_assert!(assembly.is_complete(), "complete messages stay");
     }
+}
+
+/// The numbers that a NAK in these bytes asks for.
+fn asked(bytes: &[u8]) -> Vec<u64> {
+    let frame = crate::wire::Frames::new(bytes).next();
+    let Some(Ok(crate::wire::Frame::Nak(nak))) = frame else { return Vec::new() };
+    nak.missing().map(u64::from).collect()
+}
+
+proptest! {
+    // Once for each gap, when it has outlasted the tolerance.
+    #[test]
+    fn what_is_missing_is_asked_for_once(
+        arrivals in prop::collection::btree_set(0u64..WINDOW, 1..6), later in prop::collection::btree_set(0u64..WINDOW, 1..6),
+        forward in 0u64..4,
+    ) {
+        let mut model = Model::new(0);
+        let tolerance = crate::Duration::from_millis(7);
+        let mut known = BTreeSet::new();
+        let mut requested = BTreeSet::new();
+        for (round, arrivals) in [arrivals, later].into_iter().enumerate() {
+            let now = Instant::from_millis(100 * (1 + round as u64));
+            for seq in arrivals {
+                model.reorder().note_early(1, SeqNo::new(seq), now, tolerance);
+                if known.insert(seq) {
+                    model.reorder().hand_on(1, SeqNo::new(seq)).unwrap();
+                }
+            }
+            let highest = *known.last().unwrap();
+            let next = model.streams[1].next.value();
+            model.streams[1].forward = SeqNo::new(forward);
+            let wanted = |seq: &u64| *seq >= forward.max(next) && !known.contains(seq) && !requested.contains(seq);
+            let missing: Vec<u64> = (0..highest).filter(wanted).collect();
+            let mut buf = [0; 40];
+            let mut w = crate::wire::Writer::new(&mut buf);
+            let just_before = now + crate::Duration::from_micros(6_999);
+            prop_assert!(!model.reorder().asks(just_before));
+            let due = now + tolerance;
+            let asks = model.reorder().asks(due);
+            prop_assert!(asks || missing.is_empty());
+            model.reorder().put_requests(due, &mut w);
+            prop_assert_eq!(asked(w.written()), missing.clone());
+            requested.extend(missing);
+            prop_assert!(!model.reorder().asks(due + crate::Duration::from_secs(9)), "asked for already");
+        }
+    }
+}
+
+#[test]
+fn more_fragments_than_there_are_bits_find_no_room() {
+    let (mut state, mut bytes) = (AssemblyState::EMPTY, vec![0; 200]);
+    let mut assembly = Assembly { state: &mut state, bytes: &mut bytes };
+    for fragment in [(0, 0), (64, 65), (64, 70), (5, 5), (7, 5)] {
+        assert_eq!(assembly.place(1, SeqNo::ZERO, fragment, &[1], expiry(0)), Placed::NoRoom, "{fragment:?}");
+    }
+    assert_eq!(assembly.place(1, SeqNo::ZERO, (63, 64), &[1], expiry(0)), Placed::Stored);
 }

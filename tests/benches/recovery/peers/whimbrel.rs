@@ -11,10 +11,11 @@ use whimbrel_core::{
 };
 
 /// A gateway that lends a session 128 slots of 256 bytes to messages that came early: 32 KiB.
-type Gateway = Inline<4, 4, 32, 64, 1920, 64, 128, 512, 128, 32_768, 0>;
+type Gateway = Inline<4, 4, 32, 64, 1920, 64, 128, 1024, 128, 32_768, 0>;
 
-/// How many messages the gateway lets a device have outstanding: what its slots hold.
-const WINDOW: u16 = 128;
+/// How many messages the gateway lets a device have outstanding: twice what its slots hold, for credit
+/// promises consumption in order, not a slot.
+const WINDOW: u16 = 256;
 const PATH: PathId = PathId(1);
 
 /// A device's memory.
