@@ -40,8 +40,11 @@ pub enum Priority {
 }
 
 impl Priority {
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = LEVELS.len();
 }
+
+/// All priorities, ascending.
+pub(crate) const LEVELS: [Priority; 4] = [Priority::Background, Priority::Normal, Priority::High, Priority::Urgent];
 
 /// How many of the messages before it a new packet repeats, while they are not acknowledged and
 /// there is room: a lost datagram then costs one sending interval, not a round trip. Nothing is

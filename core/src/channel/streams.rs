@@ -1,6 +1,7 @@
 //! What is known of each stream, at either end.
 
 use super::outbox::NEVER;
+use crate::config::LEVELS;
 use crate::journal::NONE;
 use crate::seq::Position;
 use crate::{
@@ -106,8 +107,6 @@ impl SendStream {
     /// How urgent the most urgent unsent message is. It lifts those before it: a channel's messages
     /// leave in the order of their numbers.
     pub(crate) fn rank(&self) -> Priority {
-        const LEVELS: [Priority; Priority::COUNT] =
-            [Priority::Background, Priority::Normal, Priority::High, Priority::Urgent];
         let highest = LEVELS.into_iter().zip(self.unsent_len).rev().find(|(_, count)| *count > 0);
         highest.map_or(Priority::Background, |(level, _)| level)
     }

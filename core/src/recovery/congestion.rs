@@ -15,7 +15,7 @@ use crate::{Duration, Instant, PacketNumber};
 /// Datagrams that a flow keeps in the queue.
 const ALPHA: u32 = 8;
 /// And where urgent messages share the path with others: they would wait behind them in that queue.
-const ALPHA_GENTLE: u32 = 1;
+const ALPHA_GENTLE: u32 = 2;
 /// So many less where an eighth of all packets is lost, or more: if the queue is too short for
 /// `ALPHA`, a smaller one fits; if the losses have another cause, it does still.
 const ALPHA_LOSS: u32 = 2;
@@ -109,9 +109,9 @@ impl Congestion {
     }
 
     /// The same, but when `gentle` it keeps the queue so short that urgent messages do not wait in it, and
-    /// yields to others.
+    /// yields to others; it counts in datagrams of half the size.
     pub(crate) fn gentle(self, gentle: bool) -> Self {
-        if gentle { Self { alpha: ALPHA_GENTLE as u8, ..self } } else { self }
+        if gentle { Self { alpha: ALPHA_GENTLE as u8, datagram: self.datagram >> 1, ..self } } else { self }
     }
 
     fn datagrams(&self, count: u32) -> u32 {
@@ -127,6 +127,16 @@ impl Congestion {
     /// The window, in bytes.
     pub(crate) fn window(&self) -> u32 {
         self.window
+    }
+
+    /// Whether less is in flight than the window and so many bytes beyond it.
+    pub(crate) fn is_within(&self, beyond: usize) -> bool {
+        (self.in_flight as usize) < self.window as usize + beyond
+    }
+
+    /// Whether the window kept the sender from sending more, in this round or in the one before.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited || self.was_limited
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -33,7 +33,7 @@ impl Path {
     /// Sends whenever the window allows, `seconds` long. A lost packet is known to be lost when the next is acknowledged.
     fn run(&self, congestion: &mut Congestion, seconds: u64, random: &mut u64) -> Outcome {
         let mut rtt = Rtt::new(Duration::from_millis(333));
-        let (mut loss_rate, mut pacer) = (LossRate::default(), Pacer::new());
+        let (mut loss_rate, mut pacer) = (LossRate::default(), Pacer::new(false));
         let mut flight: VecDeque<(u64, u64, Option<u64>)> = VecDeque::new();
         let (mut now, mut next, mut free) = (0u64, 0u64, 0u64);
         let (half, end) = (seconds * 500_000, seconds * 1_000_000);

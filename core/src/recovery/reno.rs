@@ -32,6 +32,15 @@ impl Congestion {
         }
     }
 
+    /// Whether less is in flight than the window and so many bytes beyond it.
+    pub(crate) fn is_within(&self, beyond: usize) -> bool {
+        (self.in_flight as usize) < self.window as usize + beyond
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited
+    }
+
     /// Reno fills the queue whoever waits in it.
     pub(crate) fn gentle(self, _: bool) -> Self {
         self

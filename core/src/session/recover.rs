@@ -112,6 +112,13 @@ impl Engine<'_> {
         recovery.pacer.check(self.st.now)
     }
 
+    /// Whether an urgent message may leave although the window is full, or the pace not come to it: a
+    /// datagram's worth of them beyond the window.
+    pub(super) fn may_hurry(&self, limit: usize) -> bool {
+        let recovery = &self.st.recovery;
+        recovery.rtt.has_sample() && recovery.congestion.is_within(limit)
+    }
+
     fn on_packet_acked(&mut self, at: usize, packet: &SentPacket, ack: &Ack<'_>) {
         let recovery = &mut self.st.recovery;
         if packet.fate == Fate::InFlight {

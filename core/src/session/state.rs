@@ -306,6 +306,12 @@ impl State {
         self.peer.max_message > self.peer.max_slot
     }
 
+    /// The length up to which messages share a datagram: half of the longest where urgent ones could come to
+    /// wait behind it.
+    pub(super) fn usual_datagram(&self) -> usize {
+        usize::from(self.config.max_datagram.min(self.peer.max_datagram)) >> u32::from(self.urgent)
+    }
+
     /// The longest message that goes into a packet whole.
     pub(super) fn whole_len(&self, expires: bool) -> usize {
         // Short header with the longest ids, the DATA head, the trailer.

@@ -1,7 +1,7 @@
 //! A datagram goes out: handshake first, then acknowledgements, control, and messages as they fit.
 
 use super::state::{Engine, Phase};
-use crate::channel::outbox::{Carried, EntryState, OutMessage, Sent};
+use crate::channel::outbox::{Carried, EntryState, Next, OutMessage, Sent};
 use crate::journal::NONE;
 use crate::recovery::redundancy;
 use crate::recovery::sent_packets::{Control, SentPacket};
@@ -10,7 +10,7 @@ use crate::wire::{
     DATA_FRAMES_MAX, DataHead, Fragment, RESET_LEN, ShortHeader, Writer, drop_last_length, emit_ack, emit_close,
     emit_commit, emit_credit, emit_forward, emit_forwarded, emit_ping,
 };
-use crate::{PacketNumber, PathId, StreamId};
+use crate::{PacketNumber, PathId, Priority, StreamId};
 
 /// The PADDING frame.
 const PADDING: u8 = 0;
@@ -81,9 +81,13 @@ impl Engine<'_> {
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.
-        let waits = self.st.recovery.probe_stream.is_some() || self.outbox().next_to_send().is_some();
-        let ready = self.st.hello.nonce.is_none() && waits;
-        let data = self.may_send(ready, limit);
+        let next = self.outbox().next_to_send();
+        let ready = self.st.hello.nonce.is_none() && (self.st.recovery.probe_stream.is_some() || next.is_some());
+        let urgent = next.is_some_and(|next| next.priority > Priority::Normal);
+        let usual = self.may_send(ready, limit.min(self.st.usual_datagram()));
+        // What is urgent waits for neither pace nor window, as far as one datagram goes, and takes nothing along.
+        let least = if usual || !ready || !urgent { Priority::Background } else { Priority::High };
+        let data = usual || (least > Priority::Normal && self.may_hurry(limit));
         let control = self.has_control();
         let eliciting = data || control || self.st.ping_due || self.st.recovery.probe_due;
         let eliciting = closing.is_none() && eliciting && self.reserve_packet();
@@ -107,7 +111,7 @@ impl Engine<'_> {
             self.put_control(&mut w, &mut built);
             self.put_forwards(&mut w, &mut built);
             if data {
-                self.put_messages(&mut w, &mut built);
+                self.put_messages(least, &mut w, &mut built);
             }
             // A message that did not fit beside the acknowledgement goes into the next packet.
             let asked = self.st.ping_due || self.st.recovery.probe_due;
@@ -202,7 +206,8 @@ impl Engine<'_> {
         built.eliciting |= built.control.forward || built.control.forwarded;
     }
 
-    fn put_messages(&mut self, w: &mut Writer<'_>, built: &mut Built) {
+    /// Messages, as they fit, of priority `least` and above.
+    fn put_messages(&mut self, least: Priority, w: &mut Writer<'_>, built: &mut Built) {
         if let Some(stream) = self.st.recovery.probe_stream.take() {
             let mut slot = NONE;
             while let Some(missing) = self.outbox().next_missing(stream, slot) {
@@ -215,14 +220,19 @@ impl Engine<'_> {
         }
         // Streams whose earlier messages this packet repeats already.
         let mut repeated = 0u16;
-        while let Some(slot) = self.outbox().next_to_send() {
+        while let Some(Next { priority, slot }) = self.outbox().next_to_send() {
+            if priority < least {
+                return;
+            }
             let Some(message) = self.outbox().message(slot).copied() else { return };
             if message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0 {
                 repeated |= 1 << message.stream;
                 self.put_repeats(slot, &message, w, built);
                 self.st.outbox.turn = message.stream;
             }
-            if !self.put_message(slot, w, built) {
+            // Others wait behind a datagram that is on its way.
+            let long = w.len() + usize::from(message.len) > self.st.usual_datagram();
+            if (built.frames > 0 && long) || !self.put_message(slot, w, built) {
                 return;
             }
         }
@@ -234,8 +244,7 @@ impl Engine<'_> {
         let Some(redundancy) = self.outbox().stream(message.stream).map(|stream| stream.redundancy) else { return };
         let count = redundancy::repeats(redundancy, &self.st.recovery.loss_rate, &self.st.recovery.rtt);
         // Inside the congestion budget: what the window holds back goes first.
-        let congestion = &self.st.recovery.congestion;
-        let limited = congestion.room() < congestion.window() >> 1;
+        let limited = self.st.recovery.congestion.is_limited();
         if count == 0 || limited || !self.outbox().repeats(message.stream) {
             return;
         }

@@ -31,6 +31,7 @@ use crate::{Delivery, Instant, PacketNumber, Priority, SendError, SeqNo};
 use deadline::Deadline;
 pub(crate) use fate::Sent;
 pub(crate) use resume::Takes;
+pub(crate) use schedule::Next;
 use schedule::{List, Long};
 
 /// A deadline that never comes.

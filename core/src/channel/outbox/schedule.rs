@@ -2,6 +2,7 @@
 //! is new, and of new ones the streams in turn.
 
 use super::{EntryState, OutMessage, Outbox};
+use crate::config::LEVELS;
 use crate::journal::NONE;
 use crate::seq::Position;
 use crate::{Delivery, Priority};
@@ -17,6 +18,13 @@ impl List {
     pub(super) const EMPTY: Self = Self { head: NONE, tail: NONE };
 }
 
+/// What goes into a packet next, and how urgent that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Next {
+    pub(crate) priority: Priority,
+    pub(crate) slot: u16,
+}
+
 /// The message on its way that the peer puts together in its one place for long ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Long {
@@ -28,28 +36,28 @@ pub(super) struct Long {
 
 impl Outbox<'_> {
     /// The next entry to put into a packet, as far as each stream's credit goes.
-    pub(crate) fn next_to_send(&self) -> Option<u16> {
-        let due = self.state.due.iter().enumerate().rev().find(|(_, list)| list.head != NONE);
+    pub(crate) fn next_to_send(&self) -> Option<Next> {
+        let due = LEVELS.into_iter().zip(self.state.due).rev().find(|(_, list)| list.head != NONE);
+        let due = due.map(|(priority, list)| Next { priority, slot: list.head });
         let fresh = self.next_fresh();
         match (due, fresh) {
-            (Some((level, list)), Some((rank, slot))) => Some(if level >= rank as usize { list.head } else { slot }),
-            (Some((_, list)), None) => Some(list.head),
-            (None, fresh) => fresh.map(|(_, slot)| slot),
+            (Some(due), Some(fresh)) if fresh.priority > due.priority => Some(fresh),
+            (due, fresh) => due.or(fresh),
         }
     }
 
     /// The next entry that was never sent, and how urgent its stream is.
-    fn next_fresh(&self) -> Option<(Priority, u16)> {
+    fn next_fresh(&self) -> Option<Next> {
         let count = self.streams.len();
-        let mut best: Option<(Priority, u16)> = None;
+        let mut best: Option<Next> = None;
         for offset in 1..=count {
             let at = usize::from(self.state.turn) + offset;
             let at = if at >= count { at - count } else { at };
             let Some(stream) = self.streams.get(at) else { continue };
             let Some(message) = self.message(stream.unsent) else { continue };
             let rank = stream.rank();
-            if best.is_none_or(|(most, _)| rank > most) && stream.allows(message.at) && self.may_start(message) {
-                best = Some((rank, stream.unsent));
+            if best.is_none_or(|best| rank > best.priority) && stream.allows(message.at) && self.may_start(message) {
+                best = Some(Next { priority: rank, slot: stream.unsent });
             }
         }
         best

@@ -250,7 +250,7 @@ impl Model {
     fn send(&mut self, most: usize, arrives: bool) {
         let mut carried = Vec::new();
         for _ in 0..most {
-            let Some(slot) = self.outbox().next_to_send() else {
+            let Some(slot) = self.outbox().next_to_send().map(|next| next.slot) else {
                 assert!(self.messages.iter().all(|message| message.state != EntryState::Due));
                 break;
             };
@@ -555,7 +555,7 @@ fn ordered(messages: u8, sent: u8) -> (Model, Vec<Carried>) {
 #[test]
 fn a_packet_repeats_what_is_in_flight_before_it() {
     let (mut model, sent) = ordered(6, 4);
-    let new = model.outbox().next_to_send().unwrap();
+    let new = model.outbox().next_to_send().unwrap().slot;
     let first = |model: &mut Model, count| model.outbox().repeat_from(new, count);
     assert_eq!(first(&mut model, 0), new);
     assert_eq!(first(&mut model, 2), sent[2].slot);
@@ -595,7 +595,7 @@ fn streams_are_served_in_turn() {
         model.push(stream, 1, Priority::Normal, None);
     }
     let mut served = Vec::new();
-    while let Some(slot) = model.outbox().next_to_send() {
+    while let Some(slot) = model.outbox().next_to_send().map(|next| next.slot) {
         let stream = model.messages[usize::from(slot)].stream;
         model.send(1, true);
         model.state.turn = stream;
@@ -605,7 +605,7 @@ fn streams_are_served_in_turn() {
     // But the most urgent first, whoever's turn it is.
     model.push(0, 1, Priority::High, None);
     model.push(1, 1, Priority::Normal, None);
-    let slot = model.outbox().next_to_send().unwrap();
+    let slot = model.outbox().next_to_send().unwrap().slot;
     assert_eq!(model.messages[usize::from(slot)].stream, 0);
 }
 
