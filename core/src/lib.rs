@@ -3,7 +3,7 @@
 //! No standard library, no allocation, no unsafe code, no clock, no socket: the caller moves bytes
 //! and tells the time. [`Session`] is one peer; its documentation is the contract. Memory is the
 //! caller's: [`Small`], [`Medium`] and [`Large`] are presets of at most 2, 8 and 32 KiB a session,
-//! [`Uplink`] one of 8 KiB for much to send and little to receive.
+//! [`Uplink`] one of 8 KiB for much to send and little to receive, [`Host`] one of 64 KiB for a gateway.
 //!
 //! Features: `typed` (messages as serde types, by postcard).
 #![no_std]
@@ -33,7 +33,7 @@ pub use error::{BufferTooSmall, ConfigError, DecodeError, SendError};
 pub use event::{CloseReason, Event};
 pub use id::{ChannelId, ConnectionId, DeviceId, PathId, SchemaId, StreamEpoch, StreamId};
 pub use ledger::{Ledger, ReceivedLedger};
-pub use memory::{Inline, Large, Medium, Memory, Parts, Small, Uplink};
+pub use memory::{Host, Inline, Large, Medium, Memory, Parts, Small, Uplink};
 pub use seq::{PacketNumber, SeqNo};
 pub use session::{Admission, Message, MessageId, Received, Session, StreamAdmission, Transmit};
 pub use stats::{Dropped, Stats};

@@ -81,6 +81,9 @@ pub type Uplink = Inline<2, 1, 26, 85, 5440, 12, 32, 16, 2, 128, 0>;
 /// At most 32 KiB a session: 160 messages and 14,464 payload bytes kept, messages of 256 bytes received, in
 /// fragments up to 2,048.
 pub type Large = Inline<8, 8, 160, 226, 14_464, 64, 384, 512, 16, 4096, 2048>;
+/// At most 64 KiB a session, for a gateway: 128 messages of 256 bytes that came early, messages in fragments
+/// up to 8,192 bytes received; 48 messages and 6,144 payload bytes kept.
+pub type Host = Inline<8, 8, 48, 96, 6144, 32, 128, 2048, 128, 32_768, 8192>;
 
 impl<
     const SEND: usize,
@@ -193,6 +196,7 @@ mod tests {
         assert!(size_of::<Session<Small>>() <= 2 * 1024, "{}", size_of::<Session<Small>>());
         assert!(size_of::<Session<Medium>>() <= 8 * 1024, "{}", size_of::<Session<Medium>>());
         assert!(size_of::<Session<Uplink>>() <= 8 * 1024, "{}", size_of::<Session<Uplink>>());
+        assert!(size_of::<Session<Host>>() <= 64 * 1024, "{}", size_of::<Session<Host>>());
         assert!(size_of::<Session<Large>>() <= 32 * 1024, "{}", size_of::<Session<Large>>());
     }
 }

@@ -11,7 +11,7 @@ pub struct EndpointConfig {
     pub core: Config,
     /// Sockets on the one address, each with a task of its own. 1 to 64; default 1.
     pub shards: usize,
-    /// Most sessions at a time, over all shards; each takes some 33 KiB while it lives. Default 10,000.
+    /// Most sessions at a time, over all shards; each takes up to 64 KiB while it lives. Default 10,000.
     pub sessions_max: usize,
     /// Most handshakes at a time that await the application or the device's first packet, over all shards. Default 1024.
     pub pending_max: usize,
@@ -37,7 +37,8 @@ impl EndpointConfig {
 impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
-            core: Config::default(),
+            // Twice what the slots of a session hold: credit promises consumption in order, not a slot.
+            core: Config { receive_window: 256, ..Config::default() },
             shards: 1,
             sessions_max: 10_000,
             pending_max: 1024,

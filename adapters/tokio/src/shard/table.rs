@@ -4,7 +4,7 @@ use core::mem;
 use std::collections::HashMap;
 
 use slab::Slab;
-use whimbrel_core::{ConnectionId, DeviceId, Hello, Instant, Large, Session, Stats, StreamId};
+use whimbrel_core::{ConnectionId, DeviceId, Hello, Host, Instant, Session, Stats, StreamId};
 
 use super::cid::CidLayout;
 use super::paths::Paths;
@@ -13,7 +13,7 @@ use crate::socket::Path;
 
 /// A session's memory on this side, allocated when it is accepted. What comes early waits in it, so
 /// that it bounds how long a message of a device may be and how far behind a loss it may send on.
-pub(crate) type GatewayMemory = Large;
+pub(crate) type GatewayMemory = Host;
 
 /// One place of the table.
 pub(crate) enum Slot {

@@ -5,13 +5,13 @@ use firmware_sim::link::rng;
 use rand::RngCore;
 use std::collections::VecDeque;
 use whimbrel_core::{
-    Admission, ChannelConfig, ChannelId, Config, ConnectionId, DeviceId, Hello, Identity, Inline, Instant, Large,
-    Memory, PathId, Priority, Received, Redundancy, Route, SchemaId, SendError, Session, StreamAdmission, StreamEpoch,
-    Uplink, route,
+    Admission, ChannelConfig, ChannelId, Config, ConnectionId, DeviceId, Hello, Host, Identity, Instant, Large, Memory,
+    PathId, Priority, Received, Redundancy, Route, SchemaId, SendError, Session, StreamAdmission, StreamEpoch, Uplink,
+    route,
 };
 
 /// A gateway that lends a session 128 slots of 256 bytes to messages that came early: 32 KiB.
-type Gateway = Inline<4, 4, 32, 64, 1920, 64, 128, 1024, 128, 32_768, 0>;
+type Gateway = Host;
 
 /// How many messages the gateway lets a device have outstanding: twice what its slots hold, for credit
 /// promises consumption in order, not a slot.
