@@ -294,6 +294,7 @@ impl Congestion {
     }
 }
 
-#[cfg(test)]
+// Too long for Miri: paths of thousands of packets.
+#[cfg(all(test, not(miri)))]
 #[path = "congestion_tests.rs"]
 mod tests;

@@ -112,6 +112,23 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    #[test]
+    fn outside_the_window_nothing_is_accepted() {
+        let mut window = ReceivedPackets::default();
+        assert!(!window.is_accepted(0));
+        for pn in [1, 2, 600] {
+            window.see(PacketNumber::new(pn));
+            window.accept(PacketNumber::new(pn));
+        }
+        // What has the same place as 600 one turn of the ring before and after.
+        for pn in [1, 2, 600 - WINDOW, 600 + WINDOW] {
+            assert!(!window.is_accepted(pn), "{pn}");
+        }
+        assert!(window.is_accepted(600));
+        assert_eq!(window.check(PacketNumber::new(600 - WINDOW)), Seen::TooOld);
+        assert_eq!(window.check(PacketNumber::new(601 - WINDOW)), Seen::New);
+    }
+
     proptest! {
         // A naive model: a set of all numbers ever seen.
         #[test]
