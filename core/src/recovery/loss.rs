@@ -166,6 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "thousands of steps")]
         fn the_thresholds_stay_in_their_bounds(
             events in prop::collection::vec(prop::option::of((0u64..1_000, 0u64..100_000)), 1..100),
         ) {

@@ -88,6 +88,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of packets")]
     fn it_is_forgotten_slowly() {
         let mut reordering = feed(&[(0, 1), (100, 0)]);
         assert_eq!(reordering.tolerance(), Duration::from_millis(100));

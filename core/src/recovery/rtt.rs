@@ -171,6 +171,7 @@ mod tests {
     proptest! {
         // It is a minimum: no smaller than all that ever came, no larger than any since it was confirmed.
         #[test]
+        #[cfg_attr(miri, ignore = "thousands of samples")]
         fn the_minimum_is_confirmed_or_replaced(steps in prop::collection::vec((1u64..3_000, 1u64..1_000), 1..200)) {
             let mut rtt = Rtt::new(ms(333));
             let (mut now, mut past) = (Instant::ZERO, std::vec::Vec::new());

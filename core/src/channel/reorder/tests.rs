@@ -440,4 +440,9 @@ fn more_fragments_than_there_are_bits_find_no_room() {
         assert_eq!(assembly.place(1, SeqNo::ZERO, fragment, &[1], expiry(0)), Placed::NoRoom, "{fragment:?}");
     }
     assert_eq!(assembly.place(1, SeqNo::ZERO, (63, 64), &[1], expiry(0)), Placed::Stored);
+    // Nor does a last one that is longer than the others.
+    assembly.free();
+    assert_eq!(assembly.place(1, SeqNo::ZERO, (0, 3), &[1; 9], expiry(0)), Placed::Stored);
+    assert_eq!(assembly.place(1, SeqNo::ZERO, (2, 3), &[1; 10], expiry(0)), Placed::NoRoom);
+    assert_eq!(assembly.place(1, SeqNo::ZERO, (2, 3), &[1; 9], expiry(0)), Placed::Stored);
 }
