@@ -236,6 +236,26 @@ impl Engine<'_> {
                 return;
             }
         }
+        self.put_second_copies(w, built);
+    }
+
+    /// Where much is lost, what the packet before this one sent again goes into what is left of this one too.
+    fn put_second_copies(&mut self, w: &mut Writer<'_>, built: &mut Built) {
+        let recovery = &self.st.recovery;
+        // Not at the cost of messages that wait at the application.
+        if self.st.was_full || !redundancy::sends_twice(&recovery.loss_rate) {
+            return;
+        }
+        let sent = self.sent();
+        let last = sent.len().checked_sub(1).and_then(|at| sent.get(at)).copied();
+        let Some(last) = last.filter(|packet| packet.control().again) else { return };
+        for j in 0..last.carried_len {
+            let carried = self.sent().carried(&last, j);
+            let Some(slot) = carried.and_then(|carried| self.outbox().in_flight(carried)) else { continue };
+            if !self.put_message(slot, w, built) {
+                return;
+            }
+        }
     }
 
     /// The messages before a new one that are not acknowledged, as far as the channel asks for it and
@@ -306,6 +326,7 @@ impl Engine<'_> {
             self.sent().push_carried(Carried { slot, generation: sent.generation });
             built.messages += 1;
         }
+        built.control.again |= message.state == EntryState::Due;
         built.frames += 1;
         built.eliciting = true;
         built.previous = Some((stream, message.at.truncate()));
