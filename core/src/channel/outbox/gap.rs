@@ -75,7 +75,12 @@ impl Outbox<'_> {
             (message.len, message.due_next) = (1, 0);
             (message.fragment, message.fragments) = (0, 0);
         }
+        let first = self.stream(stream).and_then(|owner| self.message(owner.head)).map_or(seq, |first| first.at);
         if let Some(owner) = self.stream_mut(stream) {
+            if owner.gaps == 0 {
+                // What was said of earlier gaps may lie too far back for a comparison.
+                (owner.forward_sent, owner.forwarded) = (first, first);
+            }
             owner.gaps += 1;
             owner.forward_check = true;
         }
@@ -104,13 +109,12 @@ impl Outbox<'_> {
         let (Some(a), Some(b)) = (self.message(first).copied(), self.message(second).copied()) else { return };
         let adjacent = a.at.add(u32::from(a.len)) == b.at;
         let Some(len) = a.len.checked_add(b.len) else { return };
-        if a.state.is_gap() && a.state == b.state && adjacent {
+        // What an earlier session settled of the second must not hide behind what is not settled of the first.
+        let hides = a.state == EntryState::Doubtful && b.due_next > 0;
+        if a.state.is_gap() && a.state == b.state && adjacent && !hides {
             self.release(second);
             if let Some(gap) = self.message_mut(first) {
                 gap.len = len;
-                if a.due_next == a.len {
-                    gap.due_next += b.due_next;
-                }
             }
         }
     }
