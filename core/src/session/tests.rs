@@ -268,3 +268,50 @@ fn a_gap_in_a_packet_that_was_not_kept_leaves_no_timer_behind() {
     assert!(sent(&mut gateway, NOW).is_empty());
     assert_eq!(gateway.poll_timeout(), None);
 }
+
+/// `connected`, with datagrams of 127 bytes, between memories of two streams.
+fn pair(channels: &[ChannelConfig]) -> (Session<Two>, Session<Two>) {
+    let config = Config { max_datagram: Config::MIN_DATAGRAM, ..Config::default() };
+    let identity = Identity { device: DeviceId::new(b"d").unwrap(), boot_epoch: 0 };
+    let mut device = Session::connect(&config, identity, channels, [1; 32], Two::new()).unwrap();
+    let mut buf = [0; 127];
+    let len = device.poll_transmit(NOW, &mut buf).unwrap().len;
+    let hello = Hello::parse(&buf[..len]).unwrap();
+    let epoch = StreamEpoch::new(1).unwrap();
+    let streams: Vec<_> =
+        channels.iter().map(|channel| StreamAdmission { id: channel.id.live(), epoch, next: SeqNo::ZERO }).collect();
+    let (admission, cid) = (Admission { streams: &streams }, ConnectionId::new(&[1, 2, 3, 4]).unwrap());
+    let mut gateway = Session::accept(&config, &hello, &admission, cid, &[], [2; 32], Two::new(), NOW, PATH).unwrap();
+    let len = gateway.poll_transmit(NOW, &mut buf).unwrap().len;
+    device.handle_datagram(NOW, PATH, &mut buf[..len]);
+    (device, gateway)
+}
+
+type Two = Inline<2, 2, 16, 32, 960, 8, 16, 16, 4, 512, 0>;
+
+/// A datagram from one to the other, if there is one; the messages in it by channel.
+fn carry(from: &mut Session<Two>, to: &mut Session<Two>, now: Instant) -> Option<Vec<u8>> {
+    let mut buf = [0; 127];
+    from.handle_timeout(now);
+    let len = from.poll_transmit(now, &mut buf)?.len;
+    let mut received = to.handle_datagram(now, PATH, &mut buf[..len]);
+    Some(core::iter::from_fn(|| received.next().map(|message| message.channel().number())).collect())
+}
+
+// Two channels of one priority take turns, although their messages never fit into one packet.
+#[test]
+fn a_message_that_finds_no_room_has_its_turn() {
+    let other = ChannelId::new(2).unwrap();
+    let channels = [ChannelConfig::ordered(channel(), SchemaId(1)), ChannelConfig::ordered(other, SchemaId(1))];
+    let (mut device, mut gateway) = pair(&channels);
+    for _ in 0..4 {
+        device.send(NOW, channel(), &[7; 60]).unwrap();
+        device.send(NOW, other, &[7; 90]).unwrap();
+    }
+    let mut arrived = Vec::new();
+    while arrived.len() < 8 {
+        arrived.extend(carry(&mut device, &mut gateway, NOW).expect("more to send"));
+        while carry(&mut gateway, &mut device, NOW).is_some() {}
+    }
+    assert!(arrived.windows(2).all(|two| two[0] != two[1]), "{arrived:?}");
+}

@@ -225,14 +225,23 @@ impl Engine<'_> {
                 return;
             }
             let Some(message) = self.outbox().message(slot).copied() else { return };
-            if message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0 {
+            let fresh = message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0;
+            if fresh {
                 repeated |= 1 << message.stream;
                 self.put_repeats(slot, &message, w, built);
-                self.st.outbox.turn = message.stream;
             }
             // Others wait behind a datagram that is on its way.
             let long = w.len() + usize::from(message.len) > self.st.usual_datagram();
-            if (built.frames > 0 && long) || !self.put_message(slot, w, built) {
+            if built.frames > 0 && long {
+                return;
+            }
+            let frames = built.frames;
+            let more = self.put_message(slot, w, built);
+            if fresh && built.frames > frames {
+                // One that found no room has its turn in the next packet.
+                self.st.outbox.turn = message.stream;
+            }
+            if !more {
                 return;
             }
         }
