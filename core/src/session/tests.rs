@@ -315,3 +315,21 @@ fn a_message_that_finds_no_room_has_its_turn() {
     }
     assert!(arrived.windows(2).all(|two| two[0] != two[1]), "{arrived:?}");
 }
+
+// Section 6.2: a peer that puts nothing together gets no fragments, also of what is too long only with a lifetime.
+#[test]
+fn what_is_too_long_with_its_lifetime_is_refused() {
+    let (mut device, mut gateway) = pair(&[ChannelConfig::reliable(channel(), SchemaId(1))]);
+    let options = SendOptions { lifetime: Some(crate::Duration::from_secs(9)), ..SendOptions::default() };
+    let longest = device.max_message();
+    let mut arrived = 0;
+    for len in [longest - 5, longest - 4, longest] {
+        let sent = device.send_with(NOW, channel(), options, &[7; 127][..len]);
+        assert_eq!(sent.is_ok(), len == longest - 5, "{sent:?}");
+        while let Some(messages) = carry(&mut device, &mut gateway, NOW) {
+            arrived += messages.len();
+        }
+        while carry(&mut gateway, &mut device, NOW).is_some() {}
+    }
+    assert_eq!((arrived, gateway.stats().rx_dropped.malformed), (1, 0));
+}
