@@ -333,3 +333,27 @@ fn what_is_too_long_with_its_lifetime_is_refused() {
     }
     assert_eq!((arrived, gateway.stats().rx_dropped.malformed), (1, 0));
 }
+
+// Section 7.3: no packet beyond the peer's reach. One that can report nothing must not be sent to without end.
+#[test]
+fn a_peer_of_no_reach_is_sent_to_in_its_own_time() {
+    for reach in 0..3 {
+        let (mut device, mut gateway) = pair(&[ChannelConfig::ordered(channel(), SchemaId(1))]);
+        while carry(&mut device, &mut gateway, NOW).is_some() {}
+        while carry(&mut gateway, &mut device, NOW).is_some() {}
+        device.state.peer.ack_reach = reach;
+        for _ in 0..6 {
+            device.send(NOW, channel(), &[7; 90]).unwrap();
+        }
+        let (mut now, mut arrived, mut packets) = (NOW, 0, 0);
+        while arrived < 6 {
+            while let Some(messages) = carry(&mut device, &mut gateway, now) {
+                arrived += messages.len();
+                packets += 1;
+                assert!(packets < 50, "{arrived} messages arrived");
+            }
+            while carry(&mut gateway, &mut device, now).is_some() {}
+            now = [device.poll_timeout(), gateway.poll_timeout()].into_iter().flatten().min().unwrap_or(now).max(now);
+        }
+    }
+}
