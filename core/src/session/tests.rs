@@ -357,3 +357,27 @@ fn a_peer_of_no_reach_is_sent_to_in_its_own_time() {
         }
     }
 }
+
+// An application that was told `Full` is told when there is room, whoever sees first that a deadline passed.
+#[test]
+fn room_made_by_a_deadline_is_reported() {
+    let soon = SendOptions { lifetime: Some(crate::Duration::from_millis(10)), ..SendOptions::default() };
+    for (expiring, by_timer) in [(1, true), (6, true), (1, false), (6, false)] {
+        let (mut device, _) = connected(ChannelConfig::reliable(channel(), SchemaId(1)));
+        for at in 0..6 {
+            let options = if at < expiring { soon } else { SendOptions::default() };
+            device.send_with(NOW, channel(), options, &[7; 128]).unwrap();
+        }
+        assert_eq!(device.send(NOW, channel(), &[7; 128]), Err(SendError::Full));
+        while device.poll_event().is_some() {}
+        let later = NOW + crate::Duration::from_millis(10);
+        if by_timer {
+            device.handle_timeout(later);
+        } else {
+            sent(&mut device, later);
+        }
+        let events: Vec<_> = core::iter::from_fn(|| device.poll_event()).collect();
+        assert!(events.contains(&Event::QueueFreed), "{expiring} {by_timer}: {events:?}");
+        device.send(later, channel(), &[7; 128]).unwrap();
+    }
+}

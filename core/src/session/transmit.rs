@@ -77,7 +77,9 @@ impl Engine<'_> {
             return None;
         }
         let now = self.st.now;
-        self.outbox().expire(now);
+        if self.outbox().expire(now) {
+            self.note_room();
+        }
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.

@@ -22,7 +22,8 @@ impl Outbox<'_> {
         if now < self.state.next_expiry {
             return false;
         }
-        let before = self.state.free_len;
+        let room = |outbox: &Self| (usize::from(outbox.state.free_len), outbox.journal.free_blocks());
+        let before = room(self);
         let mut next = NEVER;
         for slot in 0..self.messages.len() as u16 {
             let Some(message) = self.message(slot).copied() else { break };
@@ -43,7 +44,8 @@ impl Outbox<'_> {
             }
         }
         self.state.next_expiry = next;
-        self.state.free_len > before
+        // A gap keeps the entry, and gives back the payload.
+        room(self) != before
     }
 
     /// Gives up the message that an entry belongs to.
