@@ -381,3 +381,15 @@ fn room_made_by_a_deadline_is_reported() {
         device.send(later, channel(), &[7; 128]).unwrap();
     }
 }
+
+// With nothing owed the radio may sleep: the deadline of a message that arrived is none.
+#[test]
+fn a_lifetime_that_is_not_needed_keeps_nobody_awake() {
+    let (mut device, mut gateway) = connected(ChannelConfig::reliable(channel(), SchemaId(1)));
+    let options = SendOptions { lifetime: Some(crate::Duration::from_secs(9)), ..SendOptions::default() };
+    device.send_with(NOW, channel(), options, b"x").unwrap();
+    sent(&mut device, NOW).iter().for_each(|datagram| _ = hand(&mut gateway, datagram));
+    sent(&mut gateway, NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert!(sent(&mut device, NOW).is_empty());
+    assert_eq!((device.queued(), device.poll_timeout()), (0, None));
+}
