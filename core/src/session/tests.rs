@@ -393,3 +393,15 @@ fn a_lifetime_that_is_not_needed_keeps_nobody_awake() {
     assert!(sent(&mut device, NOW).is_empty());
     assert_eq!((device.queued(), device.poll_timeout()), (0, None));
 }
+
+// Repeats go beside a new message, not in its place.
+#[test]
+fn repeats_leave_a_place_for_what_is_new() {
+    let channel_config = ChannelConfig::ordered(channel(), SchemaId(1));
+    let (mut device, _) = connected(channel_config.with_redundancy(crate::Redundancy::Fixed(9)));
+    for at in 0..6 {
+        device.send(NOW, channel(), b"x").unwrap();
+        sent(&mut device, NOW);
+        assert_eq!(device.stats().tx_messages, at + 1);
+    }
+}

@@ -259,8 +259,10 @@ impl Engine<'_> {
         if count == 0 || limited || !self.outbox().repeats(message.stream) {
             return;
         }
+        // One place is for the new message.
+        let places = self.sent().carried_room().saturating_sub(1);
         let outbox = self.outbox();
-        let first = outbox.repeat_from(new, count);
+        let first = outbox.repeat_from(new, count.min(u8::try_from(places).unwrap_or(u8::MAX)));
         // The longest run that ends in the new message and fits.
         let mut room = w.remaining().saturating_sub(DataHead::LEN_MAX + usize::from(message.len));
         let (mut at, mut begin) = (new, new);
