@@ -77,7 +77,9 @@ impl Engine<'_> {
             return None;
         }
         let now = self.st.now;
-        self.outbox().expire(now);
+        if self.outbox().expire(now) {
+            self.note_room();
+        }
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.
@@ -225,14 +227,23 @@ impl Engine<'_> {
                 return;
             }
             let Some(message) = self.outbox().message(slot).copied() else { return };
-            if message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0 {
+            let fresh = message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0;
+            if fresh {
                 repeated |= 1 << message.stream;
                 self.put_repeats(slot, &message, w, built);
-                self.st.outbox.turn = message.stream;
             }
             // Others wait behind a datagram that is on its way.
             let long = w.len() + usize::from(message.len) > self.st.usual_datagram();
-            if (built.frames > 0 && long) || !self.put_message(slot, w, built) {
+            if built.frames > 0 && long {
+                return;
+            }
+            let frames = built.frames;
+            let more = self.put_message(slot, w, built);
+            if fresh && built.frames > frames {
+                // One that found no room has its turn in the next packet.
+                self.st.outbox.turn = message.stream;
+            }
+            if !more {
                 return;
             }
         }
@@ -268,8 +279,10 @@ impl Engine<'_> {
         if count == 0 || limited || !self.outbox().repeats(message.stream) {
             return;
         }
+        // One place is for the new message.
+        let places = self.sent().carried_room().saturating_sub(1);
         let outbox = self.outbox();
-        let first = outbox.repeat_from(new, count);
+        let first = outbox.repeat_from(new, count.min(u8::try_from(places).unwrap_or(u8::MAX)));
         // The longest run that ends in the new message and fits.
         let mut room = w.remaining().saturating_sub(DataHead::LEN_MAX + usize::from(message.len));
         let (mut at, mut begin) = (new, new);
