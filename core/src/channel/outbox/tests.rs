@@ -639,6 +639,27 @@ fn a_gap_is_told_after_any_number_of_messages_without_one() {
     }
 }
 
+// A peer that grants credit without end and never answers FORWARD leaves everything in doubt: all of it counts.
+#[test]
+fn no_more_is_accepted_than_can_be_counted() {
+    let mut model = Model::new(false);
+    model.streams[1].credit = SeqNo::new(u64::MAX);
+    let terms = Terms { expires: NEVER, priority: Priority::Normal, whole: PIECE, fragment: PIECE };
+    let mut outbox = model.outbox();
+    for pn in 0..u64::from(u16::MAX) {
+        outbox.push(1, &terms, b"x").unwrap();
+        let slot = outbox.next_to_send().unwrap().slot;
+        outbox.on_sent(slot, PacketNumber::new(pn));
+        outbox.give_up(slot, gap::Reason::Expired);
+    }
+    assert_eq!(outbox.push(1, &terms, b"x"), Err(SendError::Full));
+    let point = outbox.forward_point(1).unwrap();
+    outbox.on_forward_sent(1, point);
+    outbox.on_forwarded(1, point, 9);
+    assert_eq!((outbox.state.pending, outbox.state.ledger.expired), (0, 9));
+    outbox.push(1, &terms, b"x").unwrap();
+}
+
 #[test]
 fn streams_are_served_in_turn() {
     let mut model = Model::new(false);
