@@ -394,14 +394,17 @@ fn a_lifetime_that_is_not_needed_keeps_nobody_awake() {
     assert_eq!((device.queued(), device.poll_timeout()), (0, None));
 }
 
-// Repeats go beside a new message, not in its place.
+// Repeats go beside a new message, not in its place: neither in the ring of what is in flight, nor in a datagram
+// kept short because urgent ones could wait behind it.
 #[test]
 fn repeats_leave_a_place_for_what_is_new() {
-    let channel_config = ChannelConfig::ordered(channel(), SchemaId(1));
-    let (mut device, _) = connected(channel_config.with_redundancy(crate::Redundancy::Fixed(9)));
-    for at in 0..6 {
-        device.send(NOW, channel(), b"x").unwrap();
-        sent(&mut device, NOW);
-        assert_eq!(device.stats().tx_messages, at + 1);
+    for (priority, len) in [(crate::Priority::Normal, 1), (crate::Priority::High, 120)] {
+        let config = ChannelConfig::ordered(channel(), SchemaId(1)).with_redundancy(crate::Redundancy::Fixed(9));
+        let (mut device, _) = connected(config.with_priority(priority));
+        for at in 0..6 {
+            device.send(NOW, channel(), &[7; 120][..len]).unwrap();
+            let packets = sent(&mut device, NOW).len();
+            assert_eq!((packets, device.stats().tx_messages), (1, at + 1), "{priority:?}");
+        }
     }
 }

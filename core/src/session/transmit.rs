@@ -281,10 +281,11 @@ impl Engine<'_> {
         }
         // One place is for the new message.
         let places = self.sent().carried_room().saturating_sub(1);
+        let usual = self.st.usual_datagram().saturating_sub(w.len()).min(w.remaining());
         let outbox = self.outbox();
         let first = outbox.repeat_from(new, count.min(u8::try_from(places).unwrap_or(u8::MAX)));
         // The longest run that ends in the new message and fits.
-        let mut room = w.remaining().saturating_sub(DataHead::LEN_MAX + usize::from(message.len));
+        let mut room = usual.saturating_sub(DataHead::LEN_MAX + usize::from(message.len));
         let (mut at, mut begin) = (new, new);
         while at != first {
             let Some((before, len)) = outbox.before(at) else { break };
