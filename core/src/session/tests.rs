@@ -408,3 +408,21 @@ fn repeats_leave_a_place_for_what_is_new() {
         }
     }
 }
+
+// Section 7.4: what is skipped is skipped before what follows is handed on, and the application sees where.
+#[test]
+fn what_was_given_up_is_said_with_what_follows() {
+    let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
+    let keys = gateway.state.keys;
+    let mut seen = Vec::new();
+    // DATA 0; then FORWARD to 3, and DATA 3.
+    for (pn, frames) in [(0, &[0x80, 1, 0, 0, 9][..]), (1, &[0x10, 1, 3, 0x80, 1, 3, 0, 9])] {
+        let mut datagram = forge(&gateway, keys, pn, frames);
+        let mut received = gateway.handle_datagram(NOW, PATH, &mut datagram);
+        while let Some(message) = received.next() {
+            seen.push((message.seq.value(), message.after.value()));
+        }
+    }
+    assert_eq!(seen, [(0, 0), (3, 1)]);
+    assert_eq!(gateway.received_ledger().skipped, 2);
+}
