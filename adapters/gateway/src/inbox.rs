@@ -63,6 +63,7 @@ fn row(reading: whimbrel_tokio::Reading) -> Reading {
         stream: reading.stream,
         epoch: reading.epoch,
         seq: reading.seq,
+        after: reading.after,
         schema: reading.schema,
         received_at: micros(reading.received_at),
         payload: reading.payload,

@@ -28,6 +28,8 @@ pub struct Reading {
     pub epoch: StreamEpoch,
     /// Its number in the stream.
     pub seq: SeqNo,
+    /// On an ordered stream, those from here to `seq` were given up by the device; on others it is `seq`.
+    pub after: SeqNo,
     /// What the payload means.
     pub schema: SchemaId,
     /// Whether the device keeps it until [`crate::Handle::commit`] says that it is stored.

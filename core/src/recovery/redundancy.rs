@@ -12,6 +12,15 @@ const MAX: u8 = 4;
 /// Queueing delay from which on nothing is repeated, beside a quarter of the path's own.
 const QUEUEING: Duration = Duration::from_millis(25);
 
+/// Loss from which on what was lost once is sent twice, as a fraction of 2^16: a seventh. Every second loss of
+/// the same message costs another round trip, and the share of messages that pay it is the square of the loss.
+const TWICE: u16 = u16::MAX / 7;
+
+/// Whether messages that had been lost go into two packets.
+pub(crate) fn sends_twice(loss: &LossRate) -> bool {
+    loss.fraction() > TWICE
+}
+
 /// Packets are taken to be lost independently, so that k repeats leave `p^(k + 1)`.
 pub(crate) fn repeats(redundancy: Redundancy, loss: &LossRate, rtt: &Rtt) -> u8 {
     let wanted = match redundancy {

@@ -53,7 +53,6 @@ impl Reordering {
     }
 
     /// What is missing for longer than this is not merely late.
-    #[allow(dead_code)] // for requests of what is missing
     pub(crate) fn tolerance(&self) -> Duration {
         Duration::from_micros(u64::from(self.tolerance))
     }

@@ -23,6 +23,8 @@ pub(crate) struct Control {
     pub(crate) ping: bool,
     pub(crate) forward: bool,
     pub(crate) forwarded: bool,
+    /// Not a frame: messages in it had been lost before.
+    pub(crate) again: bool,
 }
 
 /// [`Control`] in one byte.
@@ -36,13 +38,14 @@ impl Flags {
                 | (control.credit as u8) << 1
                 | (control.ping as u8) << 2
                 | (control.forward as u8) << 3
-                | (control.forwarded as u8) << 4,
+                | (control.forwarded as u8) << 4
+                | (control.again as u8) << 5,
         )
     }
 
     fn control(self) -> Control {
         let has = |bit| self.0 & bit != 0;
-        Control { commit: has(1), credit: has(2), ping: has(4), forward: has(8), forwarded: has(16) }
+        Control { commit: has(1), credit: has(2), ping: has(4), forward: has(8), forwarded: has(16), again: has(32) }
     }
 }
 
@@ -275,7 +278,7 @@ mod tests {
         ) {
             let number = PacketNumber::new(pn);
             let named = named.map(PacketNumber::new).filter(|named| Low::of(*named) != NOTHING);
-            let control = Control { commit, credit, ping, forward: commit, forwarded: !credit };
+            let control = Control { commit, credit, ping, forward: commit, forwarded: !credit, again: ping };
             let packet = SentPacket::new(number, Instant::ZERO, 1200, 3, named, control);
             prop_assert_eq!(packet.pn(PacketNumber::new(pn + ahead)), number);
             let largest = named.map(|named| PacketNumber::new(named.value() + ahead));

@@ -37,6 +37,7 @@ impl Engine<'_> {
         let id = channel.live();
         let (now, whole) = (self.st.now, self.st.whole_len(options.lifetime.is_some()));
         let (longest, fragment) = (self.st.max_message(), self.st.fragment_len());
+        let in_fragments = self.st.has_fragments();
         let longest_whole = whole.min(usize::from(self.st.peer.max_message));
         let mut outbox = self.outbox();
         let known = outbox.streams.iter().enumerate().find(|(_, stream)| stream.id == id);
@@ -47,7 +48,8 @@ impl Engine<'_> {
             Some(_) => return Err(SendError::Lifetime),
         };
         let terms = Terms { expires, priority: options.priority.unwrap_or(stream.priority), whole, fragment };
-        let max = if stream.delivery.is_reliable() { longest } else { longest_whole };
+        // With a lifetime less goes into a packet whole.
+        let max = if stream.delivery.is_reliable() && in_fragments { longest } else { longest_whole };
         let max = max.min(outbox.longest(&terms));
         if payload.len() > max {
             return Err(SendError::TooLong { max });

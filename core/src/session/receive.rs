@@ -116,7 +116,13 @@ impl<'a> Engine<'a> {
         let arrival = self.note_arrival(pn, path, contents);
         if contents.control {
             let mut reported = None;
+            let mut naks = 0;
             for frame in Frames::new(payload).flatten() {
+                // One for each stream is what a peer has to say; each walks the outbox.
+                naks += u8::from(matches!(frame, Frame::Nak(_)));
+                if naks > self.st.send_len && matches!(frame, Frame::Nak(_)) {
+                    continue;
+                }
                 self.handle_frame(frame, &mut reported);
             }
         }
@@ -195,7 +201,8 @@ impl<'a> Engine<'a> {
     fn handle_frame(&mut self, frame: Frame<'_>, reported: &mut Option<PacketNumber>) {
         match frame {
             Frame::Ack(ack) => {
-                *reported = Some(ack.largest);
+                // One that acknowledges what was never sent speaks for nothing.
+                *reported = Some(ack.largest).filter(|largest| *largest < self.st.recovery.next_pn);
                 self.on_ack(&ack);
             }
             Frame::Credit { stream, limit } => {

@@ -16,6 +16,9 @@ pub struct Message<'a> {
     pub epoch: StreamEpoch,
     /// Its number in the stream.
     pub seq: SeqNo,
+    /// Where the stream stood: on an ordered one, those from here to `seq` never come. The sender gave them
+    /// up, or they came too late to be of use. On others it is `seq`.
+    pub after: SeqNo,
     /// What the payload means.
     pub schema: SchemaId,
     /// Whether the sender keeps it until it is committed.
@@ -77,6 +80,8 @@ impl<'a> Received<'a> {
         self.let_go();
         let (at, seq, found) = self.find()?;
         let stream = self.engine.mem.receive.get_mut(at)?;
+        let ordered = stream.delivery == Delivery::Ordered;
+        let after = if ordered { stream.handed.expand(seq) } else { seq };
         stream.handed = stream.handed.later(Position::of(seq.next()));
         let about = *stream;
         let st = &mut *self.engine.st;
@@ -93,6 +98,7 @@ impl<'a> Received<'a> {
             stream: about.id,
             epoch: about.epoch,
             seq,
+            after,
             schema: about.schema,
             durable: about.durable,
             payload,

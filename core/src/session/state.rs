@@ -23,8 +23,8 @@ use crate::{
     PathId, Priority, ReceivedLedger, SeqNo, Stats, StreamEpoch,
 };
 
-/// The longest message accepted before the gateway has said what it takes, in bytes: what a gateway
-/// with the largest preset takes. A longer one could turn out to fit nowhere, and block its stream.
+/// The longest message accepted before the gateway has said what it takes, in bytes: a slot of the
+/// presets for gateways. A longer one could turn out to fit nowhere, and be given up.
 const FIRST_CONTACT_MESSAGE: u16 = 256;
 
 /// Where the session is in its life.

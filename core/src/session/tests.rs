@@ -268,3 +268,161 @@ fn a_gap_in_a_packet_that_was_not_kept_leaves_no_timer_behind() {
     assert!(sent(&mut gateway, NOW).is_empty());
     assert_eq!(gateway.poll_timeout(), None);
 }
+
+/// `connected`, with datagrams of 127 bytes, between memories of two streams.
+fn pair(channels: &[ChannelConfig]) -> (Session<Two>, Session<Two>) {
+    let config = Config { max_datagram: Config::MIN_DATAGRAM, ..Config::default() };
+    let identity = Identity { device: DeviceId::new(b"d").unwrap(), boot_epoch: 0 };
+    let mut device = Session::connect(&config, identity, channels, [1; 32], Two::new()).unwrap();
+    let mut buf = [0; 127];
+    let len = device.poll_transmit(NOW, &mut buf).unwrap().len;
+    let hello = Hello::parse(&buf[..len]).unwrap();
+    let epoch = StreamEpoch::new(1).unwrap();
+    let streams: Vec<_> =
+        channels.iter().map(|channel| StreamAdmission { id: channel.id.live(), epoch, next: SeqNo::ZERO }).collect();
+    let (admission, cid) = (Admission { streams: &streams }, ConnectionId::new(&[1, 2, 3, 4]).unwrap());
+    let mut gateway = Session::accept(&config, &hello, &admission, cid, &[], [2; 32], Two::new(), NOW, PATH).unwrap();
+    let len = gateway.poll_transmit(NOW, &mut buf).unwrap().len;
+    device.handle_datagram(NOW, PATH, &mut buf[..len]);
+    (device, gateway)
+}
+
+type Two = Inline<2, 2, 16, 32, 960, 8, 16, 16, 4, 512, 0>;
+
+/// A datagram from one to the other, if there is one; the messages in it by channel.
+fn carry(from: &mut Session<Two>, to: &mut Session<Two>, now: Instant) -> Option<Vec<u8>> {
+    let mut buf = [0; 127];
+    from.handle_timeout(now);
+    let len = from.poll_transmit(now, &mut buf)?.len;
+    let mut received = to.handle_datagram(now, PATH, &mut buf[..len]);
+    Some(core::iter::from_fn(|| received.next().map(|message| message.channel().number())).collect())
+}
+
+// Two channels of one priority take turns, although their messages never fit into one packet.
+#[test]
+fn a_message_that_finds_no_room_has_its_turn() {
+    let other = ChannelId::new(2).unwrap();
+    let channels = [ChannelConfig::ordered(channel(), SchemaId(1)), ChannelConfig::ordered(other, SchemaId(1))];
+    let (mut device, mut gateway) = pair(&channels);
+    for _ in 0..4 {
+        device.send(NOW, channel(), &[7; 60]).unwrap();
+        device.send(NOW, other, &[7; 90]).unwrap();
+    }
+    let mut arrived = Vec::new();
+    while arrived.len() < 8 {
+        arrived.extend(carry(&mut device, &mut gateway, NOW).expect("more to send"));
+        while carry(&mut gateway, &mut device, NOW).is_some() {}
+    }
+    assert!(arrived.windows(2).all(|two| two[0] != two[1]), "{arrived:?}");
+}
+
+// Section 6.2: a peer that puts nothing together gets no fragments, also of what is too long only with a lifetime.
+#[test]
+fn what_is_too_long_with_its_lifetime_is_refused() {
+    let (mut device, mut gateway) = pair(&[ChannelConfig::reliable(channel(), SchemaId(1))]);
+    let options = SendOptions { lifetime: Some(crate::Duration::from_secs(9)), ..SendOptions::default() };
+    let longest = device.max_message();
+    let mut arrived = 0;
+    for len in [longest - 5, longest - 4, longest] {
+        let sent = device.send_with(NOW, channel(), options, &[7; 127][..len]);
+        assert_eq!(sent.is_ok(), len == longest - 5, "{sent:?}");
+        while let Some(messages) = carry(&mut device, &mut gateway, NOW) {
+            arrived += messages.len();
+        }
+        while carry(&mut gateway, &mut device, NOW).is_some() {}
+    }
+    assert_eq!((arrived, gateway.stats().rx_dropped.malformed), (1, 0));
+}
+
+// Section 7.3: no packet beyond the peer's reach. One that can report nothing must not be sent to without end.
+#[test]
+fn a_peer_of_no_reach_is_sent_to_in_its_own_time() {
+    for reach in 0..3 {
+        let (mut device, mut gateway) = pair(&[ChannelConfig::ordered(channel(), SchemaId(1))]);
+        while carry(&mut device, &mut gateway, NOW).is_some() {}
+        while carry(&mut gateway, &mut device, NOW).is_some() {}
+        device.state.peer.ack_reach = reach;
+        for _ in 0..6 {
+            device.send(NOW, channel(), &[7; 90]).unwrap();
+        }
+        let (mut now, mut arrived, mut packets) = (NOW, 0, 0);
+        while arrived < 6 {
+            while let Some(messages) = carry(&mut device, &mut gateway, now) {
+                arrived += messages.len();
+                packets += 1;
+                assert!(packets < 50, "{arrived} messages arrived");
+            }
+            while carry(&mut gateway, &mut device, now).is_some() {}
+            now = [device.poll_timeout(), gateway.poll_timeout()].into_iter().flatten().min().unwrap_or(now).max(now);
+        }
+    }
+}
+
+// An application that was told `Full` is told when there is room, whoever sees first that a deadline passed.
+#[test]
+fn room_made_by_a_deadline_is_reported() {
+    let soon = SendOptions { lifetime: Some(crate::Duration::from_millis(10)), ..SendOptions::default() };
+    for (expiring, by_timer) in [(1, true), (6, true), (1, false), (6, false)] {
+        let (mut device, _) = connected(ChannelConfig::reliable(channel(), SchemaId(1)));
+        for at in 0..6 {
+            let options = if at < expiring { soon } else { SendOptions::default() };
+            device.send_with(NOW, channel(), options, &[7; 128]).unwrap();
+        }
+        assert_eq!(device.send(NOW, channel(), &[7; 128]), Err(SendError::Full));
+        while device.poll_event().is_some() {}
+        let later = NOW + crate::Duration::from_millis(10);
+        if by_timer {
+            device.handle_timeout(later);
+        } else {
+            sent(&mut device, later);
+        }
+        let events: Vec<_> = core::iter::from_fn(|| device.poll_event()).collect();
+        assert!(events.contains(&Event::QueueFreed), "{expiring} {by_timer}: {events:?}");
+        device.send(later, channel(), &[7; 128]).unwrap();
+    }
+}
+
+// With nothing owed the radio may sleep: the deadline of a message that arrived is none.
+#[test]
+fn a_lifetime_that_is_not_needed_keeps_nobody_awake() {
+    let (mut device, mut gateway) = connected(ChannelConfig::reliable(channel(), SchemaId(1)));
+    let options = SendOptions { lifetime: Some(crate::Duration::from_secs(9)), ..SendOptions::default() };
+    device.send_with(NOW, channel(), options, b"x").unwrap();
+    sent(&mut device, NOW).iter().for_each(|datagram| _ = hand(&mut gateway, datagram));
+    sent(&mut gateway, NOW).iter().for_each(|datagram| _ = hand(&mut device, datagram));
+    assert!(sent(&mut device, NOW).is_empty());
+    assert_eq!((device.queued(), device.poll_timeout()), (0, None));
+}
+
+// Repeats go beside a new message, not in its place: neither in the ring of what is in flight, nor in a datagram
+// kept short because urgent ones could wait behind it.
+#[test]
+fn repeats_leave_a_place_for_what_is_new() {
+    for (priority, len) in [(crate::Priority::Normal, 1), (crate::Priority::High, 120)] {
+        let config = ChannelConfig::ordered(channel(), SchemaId(1)).with_redundancy(crate::Redundancy::Fixed(9));
+        let (mut device, _) = connected(config.with_priority(priority));
+        for at in 0..6 {
+            device.send(NOW, channel(), &[7; 120][..len]).unwrap();
+            let packets = sent(&mut device, NOW).len();
+            assert_eq!((packets, device.stats().tx_messages), (1, at + 1), "{priority:?}");
+        }
+    }
+}
+
+// Section 7.4: what is skipped is skipped before what follows is handed on, and the application sees where.
+#[test]
+fn what_was_given_up_is_said_with_what_follows() {
+    let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
+    let keys = gateway.state.keys;
+    let mut seen = Vec::new();
+    // DATA 0; then FORWARD to 3, and DATA 3.
+    for (pn, frames) in [(0, &[0x80, 1, 0, 0, 9][..]), (1, &[0x10, 1, 3, 0x80, 1, 3, 0, 9])] {
+        let mut datagram = forge(&gateway, keys, pn, frames);
+        let mut received = gateway.handle_datagram(NOW, PATH, &mut datagram);
+        while let Some(message) = received.next() {
+            seen.push((message.seq.value(), message.after.value()));
+        }
+    }
+    assert_eq!(seen, [(0, 0), (3, 1)]);
+    assert_eq!(gateway.received_ledger().skipped, 2);
+}

@@ -11,7 +11,8 @@ impl State {
             return None;
         }
         let established = self.phase == Phase::Established;
-        let expiry = self.outbox.next_expiry;
+        // With no message kept, it is the deadline of one that went.
+        let expiry = if self.outbox.pending > 0 { self.outbox.next_expiry } else { NEVER };
         // A NAK stands beside an acknowledgement: before there is one, nothing is asked for.
         let may_ask = established && self.recovery.received.largest_accepted().is_some();
         [

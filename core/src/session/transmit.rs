@@ -77,7 +77,9 @@ impl Engine<'_> {
             return None;
         }
         let now = self.st.now;
-        self.outbox().expire(now);
+        if self.outbox().expire(now) {
+            self.note_room();
+        }
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.
@@ -225,14 +227,43 @@ impl Engine<'_> {
                 return;
             }
             let Some(message) = self.outbox().message(slot).copied() else { return };
-            if message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0 {
+            let fresh = message.state == EntryState::Unsent && repeated & (1 << message.stream) == 0;
+            if fresh {
                 repeated |= 1 << message.stream;
                 self.put_repeats(slot, &message, w, built);
-                self.st.outbox.turn = message.stream;
             }
             // Others wait behind a datagram that is on its way.
             let long = w.len() + usize::from(message.len) > self.st.usual_datagram();
-            if (built.frames > 0 && long) || !self.put_message(slot, w, built) {
+            if built.frames > 0 && long {
+                return;
+            }
+            let frames = built.frames;
+            let more = self.put_message(slot, w, built);
+            if fresh && built.frames > frames {
+                // One that found no room has its turn in the next packet.
+                self.st.outbox.turn = message.stream;
+            }
+            if !more {
+                return;
+            }
+        }
+        self.put_second_copies(w, built);
+    }
+
+    /// Where much is lost, what the packet before this one sent again goes into what is left of this one too.
+    fn put_second_copies(&mut self, w: &mut Writer<'_>, built: &mut Built) {
+        let recovery = &self.st.recovery;
+        // Not at the cost of messages that wait at the application.
+        if self.st.was_full || !redundancy::sends_twice(&recovery.loss_rate) {
+            return;
+        }
+        let sent = self.sent();
+        let last = sent.len().checked_sub(1).and_then(|at| sent.get(at)).copied();
+        let Some(last) = last.filter(|packet| packet.control().again) else { return };
+        for j in 0..last.carried_len {
+            let carried = self.sent().carried(&last, j);
+            let Some(slot) = carried.and_then(|carried| self.outbox().in_flight(carried)) else { continue };
+            if !self.put_message(slot, w, built) {
                 return;
             }
         }
@@ -248,10 +279,13 @@ impl Engine<'_> {
         if count == 0 || limited || !self.outbox().repeats(message.stream) {
             return;
         }
+        // One place is for the new message.
+        let places = self.sent().carried_room().saturating_sub(1);
+        let usual = self.st.usual_datagram().saturating_sub(w.len()).min(w.remaining());
         let outbox = self.outbox();
-        let first = outbox.repeat_from(new, count);
+        let first = outbox.repeat_from(new, count.min(u8::try_from(places).unwrap_or(u8::MAX)));
         // The longest run that ends in the new message and fits.
-        let mut room = w.remaining().saturating_sub(DataHead::LEN_MAX + usize::from(message.len));
+        let mut room = usual.saturating_sub(DataHead::LEN_MAX + usize::from(message.len));
         let (mut at, mut begin) = (new, new);
         while at != first {
             let Some((before, len)) = outbox.before(at) else { break };
@@ -306,6 +340,7 @@ impl Engine<'_> {
             self.sent().push_carried(Carried { slot, generation: sent.generation });
             built.messages += 1;
         }
+        built.control.again |= message.state == EntryState::Due;
         built.frames += 1;
         built.eliciting = true;
         built.previous = Some((stream, message.at.truncate()));

@@ -43,6 +43,8 @@ pub struct Reading {
     pub epoch: StreamEpoch,
     /// Its number in the stream.
     pub seq: SeqNo,
+    /// On an ordered stream, those from here to `seq` were given up by the device; on others it is `seq`.
+    pub after: SeqNo,
     /// What the payload means.
     pub schema: SchemaId,
     /// When it came, in microseconds since 1970-01-01T00:00:00 UTC.

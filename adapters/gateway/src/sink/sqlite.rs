@@ -141,6 +141,7 @@ mod fixture {
             stream: stream(),
             epoch,
             seq: SeqNo::new(seq),
+            after: SeqNo::new(seq),
             schema: SchemaId::named("nobody/1"),
             received_at: 1_700_000_000_000_000 + seq as i64,
             payload: seq.to_le_bytes().to_vec(),

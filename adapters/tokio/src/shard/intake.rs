@@ -217,6 +217,7 @@ fn take(received: &mut Received<'_>, source: &Source, inbox: &mut Inbox) -> bool
             stream: message.stream,
             epoch: message.epoch,
             seq: message.seq,
+            after: message.after,
             schema: message.schema,
             durable: source.durable & stream_bit(message.stream) != 0,
             received_at: inbox.received_at,

@@ -46,6 +46,11 @@ impl Outbox<'_> {
         (same && matches!(message.state, EntryState::InFlight | EntryState::Due)).then_some(*message)
     }
 
+    /// The slot of what a packet carried, when it is in flight still.
+    pub(crate) fn in_flight(&self, carried: Carried) -> Option<u16> {
+        self.resolve(carried).filter(|message| message.state == EntryState::InFlight).map(|_| carried.slot)
+    }
+
     /// A packet that carried the entry arrived.
     pub(crate) fn on_acked(&mut self, carried: Carried) {
         let Some(message) = self.resolve(carried) else { return };

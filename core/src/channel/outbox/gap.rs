@@ -22,7 +22,8 @@ impl Outbox<'_> {
         if now < self.state.next_expiry {
             return false;
         }
-        let before = self.state.free_len;
+        let room = |outbox: &Self| (usize::from(outbox.state.free_len), outbox.journal.free_blocks());
+        let before = room(self);
         let mut next = NEVER;
         for slot in 0..self.messages.len() as u16 {
             let Some(message) = self.message(slot).copied() else { break };
@@ -43,7 +44,8 @@ impl Outbox<'_> {
             }
         }
         self.state.next_expiry = next;
-        self.state.free_len > before
+        // A gap keeps the entry, and gives back the payload.
+        room(self) != before
     }
 
     /// Gives up the message that an entry belongs to.
@@ -75,7 +77,12 @@ impl Outbox<'_> {
             (message.len, message.due_next) = (1, 0);
             (message.fragment, message.fragments) = (0, 0);
         }
+        let first = self.stream(stream).and_then(|owner| self.message(owner.head)).map_or(seq, |first| first.at);
         if let Some(owner) = self.stream_mut(stream) {
+            if owner.gaps == 0 {
+                // What was said of earlier gaps may lie too far back for a comparison.
+                (owner.forward_sent, owner.forwarded) = (first, first);
+            }
             owner.gaps += 1;
             owner.forward_check = true;
         }
@@ -104,13 +111,12 @@ impl Outbox<'_> {
         let (Some(a), Some(b)) = (self.message(first).copied(), self.message(second).copied()) else { return };
         let adjacent = a.at.add(u32::from(a.len)) == b.at;
         let Some(len) = a.len.checked_add(b.len) else { return };
-        if a.state.is_gap() && a.state == b.state && adjacent {
+        // What an earlier session settled of the second must not hide behind what is not settled of the first.
+        let hides = a.state == EntryState::Doubtful && b.due_next > 0;
+        if a.state.is_gap() && a.state == b.state && adjacent && !hides {
             self.release(second);
             if let Some(gap) = self.message_mut(first) {
                 gap.len = len;
-                if a.due_next == a.len {
-                    gap.due_next += b.due_next;
-                }
             }
         }
     }

@@ -250,7 +250,9 @@ impl Outbox<'_> {
         let piece = if payload.len() > terms.whole { terms.fragment } else { payload.len() };
         let fragments = payload.len().checked_div(piece).map_or(1, |_| payload.len().div_ceil(piece));
         let replaced = if owner.delivery == Delivery::Latest { owner.head } else { NONE };
-        if !self.has_room(payload.len(), piece, fragments, terms.priority, replaced) {
+        // What is in doubt takes no room but the count.
+        let counted = self.state.pending < u16::MAX;
+        if !counted || !self.has_room(payload.len(), piece, fragments, terms.priority, replaced) {
             return Err(SendError::Full);
         }
         self.supersede(replaced);

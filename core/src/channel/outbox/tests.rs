@@ -587,6 +587,79 @@ fn a_probe_goes_from_the_lowest_to_the_first_gap() {
     assert_eq!(probed.collect::<Vec<_>>(), [sent[4].slot]);
 }
 
+// A gap that was answered for in part meets, in a new session, one that was not.
+#[test]
+fn what_was_settled_in_an_old_session_is_not_settled_again() {
+    let mut model = Model::new(false);
+    model.streams[0].credit = SeqNo::new(100);
+    (0..3).for_each(|_| model.push(0, 3, Priority::Normal, None));
+    (0..3).for_each(|_| model.send(1, false));
+    let sent: Vec<_> = model.packets.iter().flat_map(|packet| packet.carried.clone()).collect();
+    let mut outbox = model.outbox();
+    outbox.on_acked(sent[0]);
+    outbox.give_up(sent[1].slot, gap::Reason::Expired);
+    let point = outbox.forward_point(0).unwrap();
+    assert_eq!(point, SeqNo::new(2));
+    outbox.on_forward_sent(0, point);
+    outbox.give_up(sent[2].slot, gap::Reason::Expired);
+    outbox.on_forwarded(0, point, 1);
+    assert_eq!((outbox.state.ledger.expired, outbox.state.pending), (1, 2));
+    let takes = Takes { message: 200, whole: PIECE, whole_expiring: PIECE, fragment: PIECE };
+    outbox.restart(0, SeqNo::ZERO, &takes);
+    let again = outbox.next_to_send().unwrap().slot;
+    outbox.on_sent(again, PacketNumber::new(0));
+    outbox.give_up(again, gap::Reason::Expired);
+    let point = outbox.forward_point(0).unwrap();
+    outbox.on_forward_sent(0, point);
+    outbox.on_forwarded(0, point, 3);
+    assert_eq!((outbox.state.ledger.expired, outbox.state.pending), (3, 0));
+}
+
+// Numbers are compared within 2^31 of each other: what was never said lies further back than that in the end.
+#[test]
+fn a_gap_is_told_after_any_number_of_messages_without_one() {
+    for first in [0, (1 << 31) + 9, (1 << 32) - 1, 1 << 32, u64::MAX >> 1] {
+        let mut model = Model::new(false);
+        (model.streams[1].next, model.streams[1].credit) = (SeqNo::new(first), SeqNo::new(u64::MAX));
+        let terms = Terms { expires: NEVER, priority: Priority::Normal, whole: PIECE, fragment: PIECE };
+        let mut outbox = model.outbox();
+        outbox.push(1, &terms, b"x").unwrap();
+        let slot = outbox.next_to_send().unwrap().slot;
+        outbox.on_sent(slot, PacketNumber::new(0));
+        outbox.give_up(slot, gap::Reason::Expired);
+        let point = outbox.forward_point(1);
+        assert_eq!(point, Some(SeqNo::new(first + 1)));
+        outbox.on_forward_sent(1, SeqNo::new(first + 1));
+        assert_eq!(outbox.forward_point(1), None);
+        outbox.on_forward_lost();
+        assert_eq!(outbox.forward_point(1), point);
+        outbox.on_forward_sent(1, SeqNo::new(first + 1));
+        outbox.on_forwarded(1, SeqNo::new(first + 1), 1);
+        assert_eq!((outbox.state.ledger.expired, outbox.state.pending, outbox.has_gaps()), (1, 0, false));
+    }
+}
+
+// A peer that grants credit without end and never answers FORWARD leaves everything in doubt: all of it counts.
+#[test]
+fn no_more_is_accepted_than_can_be_counted() {
+    let mut model = Model::new(false);
+    model.streams[1].credit = SeqNo::new(u64::MAX);
+    let terms = Terms { expires: NEVER, priority: Priority::Normal, whole: PIECE, fragment: PIECE };
+    let mut outbox = model.outbox();
+    for pn in 0..u64::from(u16::MAX) {
+        outbox.push(1, &terms, b"x").unwrap();
+        let slot = outbox.next_to_send().unwrap().slot;
+        outbox.on_sent(slot, PacketNumber::new(pn));
+        outbox.give_up(slot, gap::Reason::Expired);
+    }
+    assert_eq!(outbox.push(1, &terms, b"x"), Err(SendError::Full));
+    let point = outbox.forward_point(1).unwrap();
+    outbox.on_forward_sent(1, point);
+    outbox.on_forwarded(1, point, 9);
+    assert_eq!((outbox.state.pending, outbox.state.ledger.expired), (0, 9));
+    outbox.push(1, &terms, b"x").unwrap();
+}
+
 #[test]
 fn streams_are_served_in_turn() {
     let mut model = Model::new(false);

@@ -298,11 +298,11 @@ impl Model {
     }
 
     fn check(&mut self) {
-        for stream in 0..3 {
+        for (stream, mode) in MODES.into_iter().enumerate() {
             let (set, owner) = (&self.sets[stream], self.streams[stream]);
             assert_eq!((owner.next.value(), owner.lacked), (set.next, set.lacked), "{set:?}");
             let woken = self.state.deliverable & (1 << stream) != 0;
-            assert!(woken || set.available(MODES[stream]).is_none(), "asleep on {set:?}");
+            assert!(woken || set.available(mode).is_none(), "asleep on {set:?}");
             if stream != 2 {
                 for seq in set.next..set.next + WINDOW + 1 {
                     let missing = self.expected(stream, seq).is_ok();

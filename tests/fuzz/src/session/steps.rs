@@ -86,9 +86,9 @@ impl World {
         let at = usize::from(how >> 3);
         let Some(datagram) = at.checked_rem(wire.queue.len()).and_then(|at| wire.queue.remove(at)) else { return };
         if up {
-            self.to_gateway(datagram, most);
+            self.reach_gateway(datagram, most);
         } else {
-            self.to_device(datagram, most);
+            self.reach_device(datagram, most);
         }
     }
 
@@ -111,9 +111,9 @@ impl World {
         let datagram = forge::packet(&self.gateway.members[at], to_device, source);
         self.forged = true;
         if to_device {
-            self.to_device(datagram, usize::MAX);
+            self.reach_device(datagram, usize::MAX);
         } else {
-            self.to_gateway(datagram, usize::MAX);
+            self.reach_gateway(datagram, usize::MAX);
         }
     }
 

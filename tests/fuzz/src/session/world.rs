@@ -231,14 +231,14 @@ impl World {
     }
 
     /// A datagram reaches the gateway, whose application takes at most `take` messages.
-    pub(super) fn to_gateway(&mut self, mut datagram: Datagram, take: usize) {
+    pub(super) fn reach_gateway(&mut self, mut datagram: Datagram, take: usize) {
         let (rows, effect) = self.gateway.handle(self.now, self.path, &mut datagram.bytes, take, &mut self.uplink);
         self.forged |= effect && datagram.tainted;
         self.on_uplink(&rows);
     }
 
     /// A datagram reaches the device, whose application takes at most `take` messages.
-    pub(super) fn to_device(&mut self, mut datagram: Datagram, take: usize) {
+    pub(super) fn reach_device(&mut self, mut datagram: Datagram, take: usize) {
         let (now, before) = (self.device_now(), self.device.stats().rx_dropped.total());
         let rows = rows(self.device.handle_datagram(now, self.path, &mut datagram.bytes), self.peer, take);
         let effect = self.device.stats().rx_dropped.total() == before;
@@ -292,10 +292,10 @@ impl World {
     pub(super) fn exchange(&mut self) -> bool {
         let quiet = self.up.queue.is_empty() && self.down.queue.is_empty();
         for datagram in core::mem::take(&mut self.up.queue) {
-            self.to_gateway(datagram, usize::MAX);
+            self.reach_gateway(datagram, usize::MAX);
         }
         for datagram in core::mem::take(&mut self.down.queue) {
-            self.to_device(datagram, usize::MAX);
+            self.reach_device(datagram, usize::MAX);
         }
         self.collect(usize::MAX);
         for at in 0..self.channels.len() {

@@ -162,25 +162,36 @@ impl Admission<'_> {
             .prepare_cached("UPDATE streams SET next = ?4 WHERE device = ?1 AND stream = ?2 AND epoch = ?3")?
             .execute(params![device, stream, epoch, base])?;
         let reason = match (is_ordered(offer), offer.durable) {
-            // Best effort promises nothing, so nothing is missing.
+            // Without an order there is no telling what is missing.
             (false, _) => return Ok(()),
             (true, true) => SINK_ROLLBACK,
             (true, false) => NOT_DURABLE,
         };
         warn!(%device, stream, epoch, missing, reason, "the device no longer has what the database lacks");
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO ledger(device, stream, epoch, reason, count) VALUES(?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            )?
-            // At most `base`, which fits.
-            .execute(params![device, stream, epoch, reason, missing.cast_signed()])?;
-        Ok(())
+        // At most `base`, which fits.
+        note(self.transaction, device, (stream, epoch), reason, missing.cast_signed())
     }
 }
 
+/// Adds to the count of a stream's readings that are not in the database, by reason.
+pub(super) fn note(
+    transaction: &Transaction<'_>,
+    device: &str,
+    (stream, epoch): (u8, u32),
+    reason: &str,
+    count: i64,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO ledger(device, stream, epoch, reason, count) VALUES(?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        )?
+        .execute(params![device, stream, epoch, reason, count])?;
+    Ok(())
+}
+
 fn is_ordered(offer: &OfferedStream) -> bool {
-    !matches!(offer.delivery, Delivery::BestEffort)
+    offer.delivery == Delivery::Ordered
 }
 
 #[cfg(test)]

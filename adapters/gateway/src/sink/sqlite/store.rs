@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use whimbrel_core::{DeviceId, SeqNo, StreamEpoch, StreamId};
 
+use super::admit;
 use crate::schema;
 use crate::sink::{Batch, Reading, Watermark, device_name};
 
@@ -20,6 +21,9 @@ struct Stream {
     stored: i64,
     ordered: bool,
 }
+
+/// The ledger's word for readings that their device gave up: their time was over.
+const GIVEN_UP: &str = "given_up";
 
 /// What becomes of a reading.
 enum Fate {
@@ -87,7 +91,15 @@ fn store_one(transaction: &Transaction<'_>, stream: &mut Stream, reading: &Readi
         return Ok(Fate::Gap);
     };
     if stream.ordered && seq != stream.next {
-        return Ok(if seq < stream.next { Fate::Duplicate } else { Fate::Gap });
+        if seq < stream.next {
+            return Ok(Fate::Duplicate);
+        }
+        // Behind what the device gave up it may come; behind what another session still has to store it may not.
+        if reading.after.value() > stream.next.cast_unsigned() {
+            return Ok(Fate::Gap);
+        }
+        let place = (reading.stream.to_wire(), reading.epoch.number());
+        admit::note(transaction, &stream.device, place, GIVEN_UP, seq - stream.next)?;
     }
     let json = schema::decode(reading.schema, &reading.payload);
     let rows = transaction

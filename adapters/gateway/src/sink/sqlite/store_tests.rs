@@ -187,3 +187,28 @@ fn another_writer_is_waited_for_and_then_reported() {
     writer.execute_batch("ROLLBACK").unwrap();
     assert_eq!(fixture.sink.store(&run(epoch, 0..1)).unwrap().counts.rows, 1);
 }
+
+#[test]
+fn what_the_device_gave_up_is_counted_and_waited_for_no_more() {
+    let mut fixture = Fixture::new();
+    let epoch = fixture.open_stream();
+    let after = |seq, after| Reading { after: SeqNo::new(after), ..reading(epoch, seq) };
+    // 2 and 3 were given up; 6 follows 5, which another session has still to store.
+    let batch = [reading(epoch, 0), reading(epoch, 1), after(4, 2), after(6, 6), reading(epoch, 5), after(7, 6)];
+    let stored = fixture.sink.store(&batch).unwrap();
+    assert_eq!(stored.counts, Stored { rows: 5, gaps: 1, raw: 5, batches: 1, ..Stored::default() });
+    assert_eq!(stored.watermarks, watermark(epoch, 8));
+    assert_eq!(fixture.number("SELECT count FROM ledger WHERE reason = 'given_up'"), 3);
+}
+
+#[test]
+fn reliable_and_latest_streams_have_no_order() {
+    for delivery in [Delivery::Reliable, Delivery::Latest] {
+        let mut fixture = Fixture::new();
+        let loose = OfferedStream { delivery, durable: false, ..offer(None, 0, 0) };
+        let epoch = fixture.admit(&[loose])[0].epoch;
+        let batch: Vec<_> = [3, 0, 1, 3].map(|seq| reading(epoch, seq)).into();
+        let stored = fixture.sink.store(&batch).unwrap();
+        assert_eq!(stored.counts, Stored { rows: 3, duplicates: 1, raw: 3, batches: 1, ..Stored::default() });
+    }
+}
