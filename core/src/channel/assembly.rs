@@ -133,6 +133,7 @@ mod tests {
     extern crate std;
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
     use std::vec::Vec;
 
     proptest! {
@@ -146,7 +147,7 @@ mod tests {
             prop_assume!(parts.len() <= 64);
             let (mut state, mut bytes) = (AssemblyState::EMPTY, [0; 400]);
             let mut assembly = Assembly { state: &mut state, bytes: &mut bytes };
-            let mut seen = std::collections::BTreeSet::new();
+            let mut seen = BTreeSet::new();
             let count = parts.len() as u8;
             for index in order.into_iter().map(|at| at % count) {
                 let placed = assembly.place(3, SeqNo::new(9), (index, count), parts[usize::from(index)], Instant::ZERO);
