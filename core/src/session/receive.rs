@@ -30,7 +30,7 @@ impl<'a> Engine<'a> {
             None => self.refuse(|dropped| &mut dropped.truncated),
             Some(first) if first & 0x80 != 0 => {
                 self.handle_long(path, datagram);
-                Received::nothing(self)
+                Received::waiting(self)
             }
             Some(_) => self.handle_short(path, datagram),
         }
@@ -43,7 +43,7 @@ impl<'a> Engine<'a> {
 
     fn refuse(mut self, reason: fn(&mut Dropped) -> &mut u32) -> Received<'a> {
         self.drop_for(reason);
-        Received::nothing(self)
+        Received::waiting(self)
     }
 
     fn handle_long(&mut self, path: PathId, datagram: &[u8]) {

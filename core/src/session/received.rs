@@ -65,13 +65,9 @@ impl<'a> Received<'a> {
         Self { engine, frames: Frames::new(payload), arrival: Some(arrival), all_placed: true, held: None }
     }
 
+    /// What waits; also of a datagram that brought no message.
     pub(super) fn waiting(engine: Engine<'a>) -> Self {
         Self { engine, frames: Frames::new(&[]), arrival: None, all_placed: true, held: None }
-    }
-
-    /// Of a datagram that brought no message. What waits is left for the next one that does.
-    pub(super) fn nothing(engine: Engine<'a>) -> Self {
-        Self::waiting(engine)
     }
 
     /// The next message.
