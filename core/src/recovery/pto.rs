@@ -4,7 +4,7 @@ use super::rtt::Rtt;
 use crate::Duration;
 
 /// The timer granularity that RFC 9002 section 6.1.2 recommends.
-const GRANULARITY: Duration = Duration::from_millis(1);
+pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
 
 /// `smoothed_rtt + max(4 * rttvar, granularity) + max_ack_delay`: RFC 9002 section 6.2.1.
 pub(crate) fn period(rtt: &Rtt, peer_max_ack_delay: Duration) -> Duration {

@@ -9,9 +9,6 @@ use crate::recovery::{loss, pto};
 use crate::wire::Ack;
 use crate::{Duration, Instant, PacketNumber, SeqNo};
 
-/// The timer granularity that RFC 9002 section 6.1.2 recommends.
-const GRANULARITY: Duration = Duration::from_millis(1);
-
 impl State {
     pub(super) fn pto_period(&self) -> Duration {
         pto::period(&self.recovery.rtt, self.peer.max_ack_delay)
@@ -246,7 +243,7 @@ impl Engine<'_> {
                 break;
             }
             let sent = self.sent().get(at).map_or(Instant::ZERO, |packet| packet.time);
-            if self.st.now < sent + self.st.recovery.rtt.smoothed().max(GRANULARITY) {
+            if self.st.now < sent + self.st.recovery.rtt.smoothed().max(pto::GRANULARITY) {
                 // It may be reported yet. A peer that reports nothing must not be sent to without end.
                 return false;
             }
