@@ -34,9 +34,10 @@ proptest! {
     fn packet_numbers_expand_to_the_nearest(truncated: u32, len in 1usize..5, largest in prop::option::of(numbers())) {
         let bits = 8 * len as u32;
         let truncated = truncated & (u64::MAX >> (64 - bits)) as u32;
-        let expected = largest.map_or(0, |largest| largest.wrapping_add(1));
-        let got = PacketNumber::expand(truncated, len, largest.map(PacketNumber::new));
-        prop_assert_eq!(got.value(), nearest(truncated.into(), bits, expected));
+        let largest = largest.map(PacketNumber::new);
+        let expected = largest.map_or(0, |largest| largest.value() + 1);
+        let got = PacketNumber::expand(truncated, len, largest);
+        prop_assert_eq!(got, PacketNumber::new(nearest(truncated.into(), bits, expected)));
     }
 
     #[test]
