@@ -61,6 +61,11 @@ pub(crate) fn reset_mac(key: &[u8; 16], cause_tag: &[u8; 4]) -> [u8; 16] {
     short(hmac(key, &[cause_tag]))
 }
 
+/// The MAC of a snapshot.
+pub(crate) fn sleep_mac(key: &DeviceKey, parts: &[&[u8]]) -> [u8; 16] {
+    short(hmac(&hmac(key.expose(), &[b"whimbrel sleep"]), parts))
+}
+
 /// Equality in constant time.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()

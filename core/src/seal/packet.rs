@@ -34,6 +34,21 @@ impl SealedKeys {
         }
     }
 
+    pub(crate) fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        let (halves, _) = bytes.as_chunks_mut::<32>();
+        for (half, key) in halves.iter_mut().zip([&self.send, &self.receive]) {
+            *half = *key.expose();
+        }
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
+        let (halves, _) = bytes.as_chunks::<32>();
+        let key = |at: usize| Secret::new(halves.get(at).copied().unwrap_or_default());
+        Self { send: key(0), receive: key(1) }
+    }
+
     pub(crate) fn phase(&self) -> bool {
         false
     }

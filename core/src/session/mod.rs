@@ -18,12 +18,16 @@ mod recover;
 mod sealed_accept;
 #[cfg(feature = "seal")]
 mod sealed_hello;
+#[cfg(feature = "seal")]
+mod sleep;
 mod state;
 mod timers;
 mod transmit;
 
 pub use accept::{Admission, StreamAdmission};
 pub use received::{Message, Received};
+#[cfg(feature = "seal")]
+pub use sleep::{Dormant, ResumeError, Snapshot, SuspendError};
 pub use transmit::Transmit;
 
 use crate::memory::Memory;
