@@ -114,6 +114,11 @@ impl<'a> Authentic<'a> {
         }
     }
 
+    /// Which of the gateway's keys the device used ([`crate::GatewayPublic::id`]); 0 in `NNpsk0`.
+    pub fn gateway_key_id(&self) -> Option<u8> {
+        Some(Hello::parse(self.claim.datagram()).ok()?.sealed()?.key_id)
+    }
+
     /// Opens it: one scalar multiplication in `NKpsk0`. Its terms are written to the front of `terms`, which
     /// is as long as the HELLO or longer; with their length the answer says what may become an [`Offer`].
     ///

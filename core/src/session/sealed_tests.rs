@@ -280,6 +280,39 @@ fn only_the_pattern_that_was_provisioned_is_opened() {
     assert!(authentic.open(Pattern::NkPsk0, &other.with_second(gateway_secret()), &mut [0; 1200]).is_ok());
 }
 
+// The key is said until it arrived; the device uses it at the next handshake, and the one before when it must.
+#[test]
+fn a_gateway_changes_its_key() {
+    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    let next = GatewaySecret::new([10; 32]);
+    gateway.announce_key(NOW, next.public());
+    let lost = all(&mut gateway, NOW);
+    assert!(!lost.is_empty());
+    let later = NOW + Duration::from_secs(3);
+    gateway.handle_timeout(later);
+    for packet in all(&mut gateway, later) {
+        assert!(!hand(&mut device, &packet).1);
+    }
+    let events: Vec<_> = core::iter::from_fn(|| device.poll_event()).collect();
+    assert!(events.contains(&Event::GatewayKey { key: next.public() }), "{events:?}");
+    device.state.begin_hello();
+    let id_of = |device: &mut Session<Mem>, now: Instant| {
+        let hello =
+            core::iter::from_fn(|| all(device, now).into_iter().next()).find(|packet| Hello::parse(packet).is_ok());
+        let hello = hello.unwrap();
+        let key = key();
+        Hello::parse(&hello).unwrap().claim().authenticate(&key).unwrap().gateway_key_id()
+    };
+    assert_eq!(id_of(&mut device, later), Some(next.public().id()));
+    // Nobody answers: after four of them the former key has its turn.
+    let mut ids = Vec::new();
+    for minute in 1..10 {
+        ids.push(id_of(&mut device, later + Duration::from_secs(80 * minute)));
+    }
+    let [new, old] = [next.public().id(), gateway_secret().public().id()].map(Some);
+    assert_eq!(ids, [new, new, new, old, old, old, old, new, new]);
+}
+
 #[test]
 fn a_session_sleeps_and_goes_on_with_one_datagram() {
     let (mut device, mut gateway) = connected(Pattern::NkPsk0);
