@@ -5,7 +5,7 @@
 //! caller's: [`Small`], [`Medium`] and [`Large`] are presets of at most 2, 8 and 32 KiB a session,
 //! [`Uplink`] one of 8 KiB for much to send and little to receive, [`Host`] one of 64 KiB for a gateway.
 //!
-//! Features: `typed` (messages as serde types, by postcard).
+//! Features: `seal` (sealed sessions; on by default), `typed` (messages as serde types, by postcard).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -34,6 +34,8 @@ pub use event::{CloseReason, Event};
 pub use id::{ChannelId, ConnectionId, DeviceId, PathId, SchemaId, StreamEpoch, StreamId};
 pub use ledger::{Ledger, ReceivedLedger};
 pub use memory::{Host, Inline, Large, Medium, Memory, Parts, Small, Uplink};
+#[cfg(feature = "seal")]
+pub use seal::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
 pub use seq::{PacketNumber, SeqNo};
 pub use session::{Admission, Message, MessageId, Received, Session, StreamAdmission, Transmit};
 pub use stats::{Dropped, Stats};

@@ -1,6 +1,12 @@
 //! What may be opened: packet protection. The plain mode checks integrity and which session a
 //! packet belongs to; it keeps nobody out.
 
+#[cfg(feature = "seal")]
+mod key;
+
+#[cfg(feature = "seal")]
+pub use key::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
+
 use crate::PacketNumber;
 use crate::wire::crc::Crc32;
 
