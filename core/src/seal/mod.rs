@@ -2,7 +2,27 @@
 //! packet belongs to; it keeps nobody out.
 
 #[cfg(feature = "seal")]
+mod aead;
+#[cfg(feature = "seal")]
+mod error;
+#[cfg(feature = "seal")]
+mod hash;
+#[cfg(feature = "seal")]
 mod key;
+#[cfg(feature = "seal")]
+#[allow(dead_code, reason = "no session is sealed yet")]
+mod noise;
+#[cfg(feature = "seal")]
+#[allow(dead_code, reason = "no session is sealed yet")]
+mod symmetric;
+
+#[cfg(feature = "seal")]
+#[allow(unused_imports, reason = "no session is sealed yet")]
+pub(crate) use {
+    error::SealError,
+    noise::{Accepting, Initiator, Responder},
+    symmetric::TransportKeys,
+};
 
 #[cfg(feature = "seal")]
 pub use key::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
