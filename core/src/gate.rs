@@ -9,8 +9,8 @@
 
 use core::fmt;
 
-use crate::seal::noise::{Responder, SealError};
-use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, mac, opened::SealedHello};
+use crate::seal::noise::Responder;
+use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, SealError, mac, opened::SealedHello};
 use crate::wire::answer::{AnswerKind, emit_answer};
 use crate::wire::{Claim, Hello, LongHeader, LongType, Protection, RefuseCode, ShortHeader, VERSION, Writer};
 use crate::{CloseReason, ConnectionId, DecodeError, Instant, Offer};

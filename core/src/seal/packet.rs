@@ -4,7 +4,7 @@ use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Nonce};
 
 use super::Direction;
 use super::key::Secret;
-use super::noise::TransportKeys;
+use super::symmetric::TransportKeys;
 use crate::PacketNumber;
 
 pub(crate) const TAG: usize = 16;
