@@ -240,7 +240,7 @@ impl Engine<'_> {
     }
 
     fn restore_session(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
-        self.st.keys = Keys::Sealed(SealedKeys::from_bytes(&r.array()?));
+        self.st.keys = Keys::Sealed(SealedKeys::from_bytes(&r.array()?).ok_or(DecodeError::Invalid)?);
         self.st.reset_key = r.array()?;
         self.st.hello.counter = r.u64()?;
         if let Some(identity) = self.st.identity.as_mut() {
