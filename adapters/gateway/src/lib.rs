@@ -11,6 +11,7 @@
 mod config;
 mod control;
 mod counters;
+mod database;
 mod error;
 mod inbox;
 mod persist;

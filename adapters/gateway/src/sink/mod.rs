@@ -1,6 +1,5 @@
 //! Where readings go: the seam between the gateway and a store.
 
-mod file;
 mod name;
 pub mod sqlite;
 
