@@ -15,9 +15,11 @@ mod database;
 mod error;
 mod inbox;
 mod persist;
+pub mod registry;
 pub mod schema;
 mod serve;
 pub mod sink;
+mod utc;
 mod worker;
 
 pub use config::GatewayConfig;

@@ -58,7 +58,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
         created_at INTEGER NOT NULL  -- of the key that devices are told
     );
     CREATE VIEW named_readings AS
-        SELECT coalesce(devices.name, readings.device) AS name, readings.*
+        SELECT coalesce(devices.name, readings.device) AS name, readings.device, channel, epoch, seq, received_at,
+            payload, json
         FROM readings LEFT JOIN devices ON devices.device = readings.device;
 ",
 ];

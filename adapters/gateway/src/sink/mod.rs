@@ -8,6 +8,7 @@ use whimbrel_core::{DeviceId, OfferedStream, SchemaId, SeqNo, StreamAdmission, S
 use crate::Stored;
 
 pub use name::device_name;
+pub(crate) use name::device_named;
 
 /// A store that keeps each reading once and knows, for each stream, how far it got.
 ///
