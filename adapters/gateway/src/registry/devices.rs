@@ -80,7 +80,8 @@ pub(super) fn rotate(
     let (id, pattern) = named(transaction, name)?;
     let key = random()?;
     let sql = if is_now {
-        "UPDATE devices SET key = ?2, next_key = NULL WHERE device = ?1"
+        // No handshake was ever made with this key: none can be replayed.
+        "UPDATE devices SET key = ?2, next_key = NULL, counter = NULL WHERE device = ?1"
     } else {
         "UPDATE devices SET next_key = ?2 WHERE device = ?1"
     };

@@ -206,3 +206,6 @@ fn random() -> Result<Zeroizing<[u8; 32]>, RegistryError> {
     getrandom::fill(bytes.as_mut_slice()).map_err(RegistryError::Random)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

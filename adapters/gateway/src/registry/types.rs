@@ -138,13 +138,13 @@ mod tests {
             id: DeviceId::new(&[0, 1, 2, 3, 4, 5, 6, 0xff]).unwrap(),
             pattern: Pattern::NkPsk0,
             key: DeviceKey::new([0xa5; 32]),
-            gateway_public: Some(GatewayPublic::new([0x5a; 32])),
+            gateway_public: Some(GatewayPublic::new([0x11; 32])),
         };
         let text = serde_json::to_string(&provisioned).unwrap();
         let expected = format!(
             r#"{{"name":"greenhouse-7","id":"00010203040506ff","pattern":"nkpsk0","key":"{}","gateway_public":"{}"}}"#,
             "a5".repeat(32),
-            "5a".repeat(32)
+            "11".repeat(32)
         );
         assert_eq!(text, expected);
         assert_eq!(serde_json::from_str::<Provisioned>(&text).unwrap(), provisioned);

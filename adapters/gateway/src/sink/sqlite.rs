@@ -2,22 +2,24 @@
 //!
 //! Tables: `readings`, one row a reading, whose `rowid` follows the order in which they were
 //! stored; `streams`, the watermarks, written in the same transaction; `ledger`, what is missing
-//! and why. Other programs may read while a gateway runs.
+//! and why; `devices` and `gateway`, who may connect (see [`crate::registry`]). Other programs may read
+//! while a gateway runs. The view `named_readings` shows devices by name.
 //!
 //! A channel's live and backlog streams share the channel's number in `readings`. Their rows stay
 //! apart because an epoch is allocated per device and channel: no two streams of a channel ever
 //! have the same one.
 
 mod admit;
+mod proof;
 mod store;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use whimbrel_core::{DeviceId, OfferedStream, StreamAdmission};
+use whimbrel_core::StreamAdmission;
 
-use super::{AdmitError, Batch, Reading, Sink, SinkError};
+use super::{AdmitError, Batch, Reading, SessionRequest, Sink, SinkError};
 use crate::DatabaseError;
 use crate::database::Database;
 
@@ -43,13 +45,8 @@ impl Sqlite {
 }
 
 impl Sink for Sqlite {
-    fn admit(
-        &mut self,
-        device: DeviceId,
-        boot_epoch: u32,
-        streams: &[OfferedStream],
-    ) -> Result<Vec<StreamAdmission>, AdmitError> {
-        admit::admit(&mut self.connection, device, boot_epoch, streams)
+    fn admit(&mut self, request: &SessionRequest<'_>) -> Result<Vec<StreamAdmission>, AdmitError> {
+        admit::admit(&mut self.connection, request)
     }
 
     fn store(&mut self, batch: &[Reading]) -> Result<Batch, SinkError> {
@@ -72,7 +69,7 @@ mod model_tests;
 pub(crate) mod fixture {
     use super::*;
     use crate::sink::Reading;
-    use whimbrel_core::{ChannelId, Delivery, SchemaId, SeqNo, StreamEpoch, StreamId};
+    use whimbrel_core::{ChannelId, Delivery, DeviceId, OfferedStream, SchemaId, SeqNo, StreamEpoch, StreamId};
 
     /// An empty database in a folder of its own.
     pub(crate) struct Fixture {
@@ -93,7 +90,7 @@ pub(crate) mod fixture {
         }
 
         pub(crate) fn admit(&mut self, streams: &[OfferedStream]) -> Vec<StreamAdmission> {
-            self.sink.admit(device(), 0, streams).unwrap()
+            self.sink.admit(&request(streams)).unwrap()
         }
 
         /// Admits one stream without an epoch, from 0.
@@ -104,6 +101,11 @@ pub(crate) mod fixture {
 
     pub(crate) fn device() -> DeviceId {
         DeviceId::new(b"sim-0").unwrap()
+    }
+
+    /// The device asks for a session with these streams, in plain mode.
+    pub(crate) fn request(streams: &[OfferedStream]) -> SessionRequest<'_> {
+        SessionRequest { device: device(), boot_epoch: 0, streams, proof: None }
     }
 
     pub(crate) fn stream() -> StreamId {
