@@ -132,13 +132,50 @@ pub struct SendOptions {
     pub priority: Option<Priority>,
 }
 
-/// Who a device is, for the handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who a device is, for the handshake, and how it proves it.
+#[derive(Clone, Debug)]
 pub struct Identity {
+    pub(crate) device: DeviceId,
+    pub(crate) boot_epoch: u32,
+    /// `None`: the plain mode.
+    #[cfg(feature = "seal")]
+    pub(crate) credentials: Option<crate::Credentials>,
+}
+
+impl Identity {
+    /// A device with keys. The boot epoch was stored before ([`crate::next_boot_epoch`]): with it no two boots
+    /// share a key, whatever the random source does.
+    #[cfg(feature = "seal")]
+    pub const fn sealed(device: DeviceId, boot_epoch: crate::BootEpoch, credentials: crate::Credentials) -> Self {
+        Self { device, boot_epoch: boot_epoch.number(), credentials: Some(credentials) }
+    }
+
+    /// A device without keys: anybody can read, forge and replay what it says. For bring-up, and for networks
+    /// that are protected in other ways; the gateway must have been told to take such devices. `boot_epoch`: how
+    /// many times the device has booted; 0 when it does not count.
+    pub const fn insecure_plain(device: DeviceId, boot_epoch: u32) -> Self {
+        Self {
+            device,
+            boot_epoch,
+            #[cfg(feature = "seal")]
+            credentials: None,
+        }
+    }
+
     /// The provisioned identity.
-    pub device: DeviceId,
-    /// How many times the device has booted; a device without storage says 0.
-    pub boot_epoch: u32,
+    pub const fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// Bytes that the handshake takes in a HELLO beside its terms and what every version has: plain, the boot epoch
+    /// and a CRC-32; sealed, key id, ephemeral key, tag and both MACs.
+    pub(crate) const fn handshake_len(&self) -> usize {
+        #[cfg(feature = "seal")]
+        if self.credentials.is_some() {
+            return 1 + 32 + 16 + 16 + 8;
+        }
+        4 + 4
+    }
 }
 
 /// The tunables of a session. `Config::default()` is right for a device on the Internet.

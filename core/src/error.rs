@@ -99,6 +99,8 @@ pub enum ConfigError {
     HandshakeTooLong,
     /// The admission does not name every stream that the HELLO offers.
     Admission,
+    /// The device's ephemeral key is none: the shared secret is zero.
+    Handshake,
 }
 
 impl fmt::Display for ConfigError {
@@ -109,6 +111,7 @@ impl fmt::Display for ConfigError {
             Self::DurableUnordered => f.write_str("only an ordered channel can be durable"),
             Self::DatagramSize => f.write_str("the datagram size is outside 127..=1452 bytes"),
             Self::Admission => f.write_str("the admission does not name every stream of the HELLO"),
+            Self::Handshake => f.write_str("the handshake failed"),
             Self::HandshakeTooLong => f.write_str("the channels do not fit into one handshake packet"),
         }
     }

@@ -42,6 +42,12 @@ pub enum Event {
     QueueFreed,
     /// The peer lost its state or left; the session is being opened again by itself.
     PeerRestarted,
+    /// The gateway has seen a higher boot epoch from this device than it knew itself; its counter was erased, or set
+    /// back. Store this one, then call [`crate::Session::boot_epoch_stored`]: nothing is sent before.
+    BootEpochRaised {
+        /// The boot epoch to store.
+        epoch: u32,
+    },
     /// The peer, or the application here, closed the session for good.
     Closed {
         /// Why.
@@ -65,4 +71,8 @@ pub enum CloseReason {
     Version,
     /// A newer session of the same device took over.
     Superseded,
+    /// The device's keys are of no use: none of the gateway's public keys is one.
+    Keys,
+    /// The gateway's answer would be more than three times as long as the HELLO; fewer downlink channels are needed.
+    Amplification,
 }

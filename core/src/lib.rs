@@ -5,7 +5,7 @@
 //! caller's: [`Small`], [`Medium`] and [`Large`] are presets of at most 2, 8 and 32 KiB a session,
 //! [`Uplink`] one of 8 KiB for much to send and little to receive, [`Host`] one of 64 KiB for a gateway.
 //!
-//! Features: `seal` (sealed sessions; on by default), `typed` (messages as serde types, by postcard).
+//! Features: `typed` (messages as serde types, by postcard).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,8 @@ mod channel;
 mod config;
 mod error;
 mod event;
+#[cfg(feature = "seal")]
+pub mod gate;
 mod id;
 mod journal;
 mod ledger;
@@ -34,10 +36,11 @@ pub use event::{CloseReason, Event};
 pub use id::{ChannelId, ConnectionId, DeviceId, PathId, SchemaId, StreamEpoch, StreamId};
 pub use ledger::{Ledger, ReceivedLedger};
 pub use memory::{Host, Inline, Large, Medium, Memory, Parts, Small, Uplink};
+pub use seal::{BootEpoch, BootEpochError, BootEpochStorage, Opened, next_boot_epoch};
 #[cfg(feature = "seal")]
-pub use seal::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
+pub use seal::{Cookies, Credentials, DeviceKey, GatewayKeys, GatewayPublic, GatewaySecret, Pattern};
 pub use seq::{PacketNumber, SeqNo};
 pub use session::{Admission, Message, MessageId, Received, Session, StreamAdmission, Transmit};
 pub use stats::{Dropped, Stats};
 pub use time::{Duration, Instant};
-pub use wire::{Hello, OfferedStream, Route, refuse, reset, route};
+pub use wire::{Hello, Offer, OfferedStream, Protection, Route, refuse, reset, route};

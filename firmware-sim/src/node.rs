@@ -71,7 +71,7 @@ impl Node {
         let mut random = [0; 40];
         getrandom::fill(&mut random).map_err(SimError::Random)?;
         let (session_random, iface_random) = random.split_first_chunk().ok_or_else(|| failed("no random bytes"))?;
-        let identity = Identity { device, boot_epoch: 0 };
+        let identity = Identity::insecure_plain(device, 0);
         let app = App::new(&config, identity, *session_random, Medium::new(), rows, spec.period)
             .map_err(|error| SimError::config(&name, error))?;
         let peer = IpEndpoint::from(spec.gateway);

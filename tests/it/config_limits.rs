@@ -13,7 +13,7 @@ fn channel(number: u8) -> ChannelConfig {
 }
 
 fn connect(config: &Config, channels: &[ChannelConfig], preset: Preset) -> Result<Session<Store>, ConfigError> {
-    let identity = Identity { device: DeviceId::new(b"sensor").unwrap(), boot_epoch: 0 };
+    let identity = Identity::insecure_plain(DeviceId::new(b"sensor").unwrap(), 0);
     Session::connect(config, identity, channels, [1; 32], preset.allocate())
 }
 

@@ -173,7 +173,7 @@ impl Device {
         }
         drop(received);
         // Whatever arrived changed no session: ACCEPT carries no message.
-        let session = self.session.hello_nonce();
+        let session = self.session.hello_id();
         let command = |(channel, seq, payload)| Command { session, channel, seq, payload };
         self.received.extend(taken.into_iter().map(command));
     }
@@ -197,7 +197,7 @@ pub fn name(number: u32) -> DeviceId {
 fn connect(setup: &DeviceSetup, device: DeviceId, boot_epoch: u32, rng: &mut Rng) -> Session<Store> {
     let mut random = [0; 32];
     rng.fill_bytes(&mut random);
-    let identity = Identity { device, boot_epoch };
+    let identity = Identity::insecure_plain(device, boot_epoch);
     let session = Session::connect(&setup.config, identity, &setup.channels, random, setup.preset.allocate());
     session.expect("the scenario's channels fit its preset")
 }

@@ -52,7 +52,7 @@ impl<M: Memory, A: FnMut(Instant, PathId, &Hello<'_>) -> Option<Session<M>>> End
     fn on_hello(&mut self, now: Instant, path: PathId, hello: &Hello<'_>) -> bool {
         match &mut self.session {
             // Our answer was lost.
-            Some(session) if session.hello_nonce() == hello.nonce() => session.repeat_accept(now, path),
+            Some(session) if session.hello_id() == hello.id() => session.repeat_accept(now, path),
             // A line keeps the order, so that this one is newer.
             session => {
                 if let Some(admitted) = (self.admit)(now, path, hello) {

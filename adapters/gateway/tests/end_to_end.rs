@@ -91,7 +91,7 @@ async fn device(name: &str, gateway: SocketAddr) -> Client {
 }
 
 async fn device_with(name: &str, gateway: SocketAddr, channel: ChannelConfig) -> Client {
-    let identity = Identity { device: DeviceId::new(name.as_bytes()).unwrap(), boot_epoch: 0 };
+    let identity = Identity::insecure_plain(DeviceId::new(name.as_bytes()).unwrap(), 0);
     let core = Config { max_backoff: whimbrel_core::Duration::from_millis(500), ..Config::new() };
     Client::connect(gateway, identity, &[channel], ClientConfig { core, ..ClientConfig::default() }).await.unwrap()
 }

@@ -107,7 +107,7 @@ struct Sensor {
 
 impl Sensor {
     fn new(packets: usize) -> Self {
-        let identity = Identity { device: DeviceId::new(b"test").unwrap(), boot_epoch: 0 };
+        let identity = Identity::insecure_plain(DeviceId::new(b"test").unwrap(), 0);
         let config = Config::new();
         Self {
             host: Host::new(1, PORT, packets),
@@ -174,7 +174,7 @@ impl Gateway {
 }
 
 fn accept(now: Instant, datagram: &[u8]) -> Session<Preset> {
-    let hello = Hello::parse(datagram).unwrap();
+    let hello = Hello::parse(datagram).unwrap().plain().unwrap();
     let epoch = StreamEpoch::new(1).unwrap();
     let streams: Vec<_> =
         hello.streams().map(|offered| StreamAdmission { id: offered.id, epoch, next: offered.base }).collect();

@@ -48,6 +48,9 @@ pub(crate) struct SendStream {
     pub(crate) committed: Position,
     /// Messages given up since the application was told.
     pub(crate) dropped: u16,
+    /// What the HELLO of the attempt that is being made says: the oldest message, and the next.
+    pub(crate) offered_base: Position,
+    pub(crate) offered_next: Position,
 }
 
 impl SendStream {
@@ -77,6 +80,8 @@ impl SendStream {
         lacked: 0,
         committed: Position::of(SeqNo::ZERO),
         dropped: 0,
+        offered_base: Position::of(SeqNo::ZERO),
+        offered_next: Position::of(SeqNo::ZERO),
     };
 
     pub(crate) fn new(channel: &ChannelConfig) -> Self {

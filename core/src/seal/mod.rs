@@ -1,17 +1,40 @@
-//! What may be opened: packet protection. The plain mode checks integrity and which session a
-//! packet belongs to; it keeps nobody out.
+//! What may be opened: handshake keys, packet protection. Knows nothing of what frames mean.
+//!
+//! Sealed sessions are the rule. The plain mode checks integrity and which session a packet belongs to; it
+//! keeps nobody out, and both ends must have asked for it.
 
+mod boot;
+#[cfg(feature = "seal")]
+mod cookie;
+#[cfg(feature = "seal")]
+mod credentials;
 #[cfg(feature = "seal")]
 mod key;
+#[cfg(feature = "seal")]
+pub(crate) mod mac;
+#[cfg(feature = "seal")]
+pub(crate) mod noise;
+pub(crate) mod opened;
+#[cfg(feature = "seal")]
+pub(crate) mod packet;
+mod plain;
+#[cfg(feature = "seal")]
+pub(crate) mod random;
 
+pub use boot::{BootEpoch, BootEpochError, BootEpochStorage, next_boot_epoch};
+#[cfg(feature = "seal")]
+pub use cookie::Cookies;
+#[cfg(feature = "seal")]
+pub use credentials::{Credentials, GatewayKeys};
 #[cfg(feature = "seal")]
 pub use key::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
+pub(crate) use opened::Handshake;
+pub use opened::Opened;
+pub(crate) use plain::PlainKeys;
 
 use crate::PacketNumber;
-use crate::wire::crc::Crc32;
-
-/// Bytes at the end of a packet that protect it.
-pub(crate) const TRAILER: usize = 4;
+#[cfg(feature = "seal")]
+use packet::SealedKeys;
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +52,70 @@ impl Direction {
     }
 }
 
-/// What binds packets to one session: the nonces of both ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PlainKeys {
-    pub(crate) device: u64,
-    pub(crate) gateway: u64,
+/// The keys of one session.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    /// No session yet.
+    None,
+    Plain(PlainKeys),
+    #[cfg(feature = "seal")]
+    Sealed(SealedKeys),
 }
 
-impl PlainKeys {
-    /// The trailer: CRC-32 over both nonces, the direction, the full packet number, and the packet.
-    pub(crate) fn trailer(&self, direction: Direction, pn: PacketNumber, packet: &[u8]) -> [u8; TRAILER] {
-        let mut crc = Crc32::new();
-        crc.update(&self.device.to_le_bytes());
-        crc.update(&self.gateway.to_le_bytes());
-        crc.update(&[direction as u8]);
-        crc.update(&pn.value().to_le_bytes());
-        crc.update(packet);
-        crc.finish().to_le_bytes()
+impl Keys {
+    /// Bytes at the end of a short packet that protect it.
+    pub(crate) const fn trailer_len(&self) -> usize {
+        match self {
+            Self::None | Self::Plain(_) => plain::TRAILER,
+            #[cfg(feature = "seal")]
+            Self::Sealed(_) => packet::TAG,
+        }
+    }
+
+    /// Bytes of the RESET that a packet may be answered with: what is not longer gets none.
+    pub(crate) const fn reset_len(&self) -> usize {
+        match self {
+            Self::None | Self::Plain(_) => crate::wire::RESET_LEN,
+            #[cfg(feature = "seal")]
+            Self::Sealed(_) => crate::gate::RESET_LEN,
+        }
+    }
+
+    /// The key phase bit of the next packet to send.
+    pub(crate) fn phase(&self) -> bool {
+        match self {
+            Self::None | Self::Plain(_) => false,
+            #[cfg(feature = "seal")]
+            Self::Sealed(keys) => keys.phase(),
+        }
+    }
+
+    #[cfg_attr(not(feature = "seal"), expect(unused_variables, reason = "plain protection covers the header"))]
+    /// Protects a packet in place: header, frames, and room for the trailer. Says whether that was possible.
+    pub(crate) fn seal(&mut self, way: Direction, pn: PacketNumber, header_len: usize, packet: &mut [u8]) -> bool {
+        match self {
+            Self::None => false,
+            Self::Plain(keys) => keys.seal(way, pn, packet),
+            #[cfg(feature = "seal")]
+            Self::Sealed(keys) => keys.seal(pn, header_len, packet).is_some(),
+        }
+    }
+
+    #[cfg_attr(not(feature = "seal"), expect(unused_variables, reason = "plain protection covers the header"))]
+    /// Opens a packet in place. One that is not authentic stays as it was.
+    pub(crate) fn open(
+        &mut self,
+        way: Direction,
+        pn: PacketNumber,
+        phase: bool,
+        header_len: usize,
+        packet: &mut [u8],
+    ) -> bool {
+        match self {
+            Self::None => false,
+            Self::Plain(keys) => !phase && keys.open(way, pn, packet),
+            #[cfg(feature = "seal")]
+            Self::Sealed(keys) => keys.open(pn, phase, header_len, packet).is_ok(),
+        }
     }
 }

@@ -19,7 +19,7 @@ impl State {
             self.close_due = Some(reason);
         }
         self.phase = Phase::Closed;
-        self.hello = super::handshake::HelloState::idle();
+        self.hello.end();
         self.pending.closed = Some(CloseReason::Local);
     }
 }
@@ -76,6 +76,10 @@ impl Engine<'_> {
     }
 
     pub(super) fn commit(&mut self, id: StreamId, next: SeqNo) {
+        if self.st.phase == Phase::Opening {
+            // Nothing was handed on yet, and ACCEPT must go on saying what it said.
+            return;
+        }
         if let Some(stream) = self.receive_streams().iter_mut().find(|stream| stream.id == id && stream.durable) {
             // What was not handed on cannot be stored.
             let all = !Position::of(next.min(stream.next)).is_before(stream.handed);
@@ -95,6 +99,10 @@ impl Engine<'_> {
         }
         if core::mem::take(&mut pending.established) {
             return Some(Event::Established);
+        }
+        #[cfg(feature = "seal")]
+        if let Some(event) = self.st.poll_boot_epoch() {
+            return Some(event);
         }
         if let Some(event) = self.poll_stream_event() {
             return Some(event);

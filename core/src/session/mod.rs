@@ -6,21 +6,28 @@
 //! handle_timeout  -> timers.rs
 //! ```
 
+mod accept;
+mod answers;
 mod events;
-mod handshake;
+mod hello;
+mod path;
 mod receive;
 mod received;
 mod recover;
+#[cfg(feature = "seal")]
+mod sealed_accept;
+#[cfg(feature = "seal")]
+mod sealed_hello;
 mod state;
 mod timers;
 mod transmit;
 
-pub use handshake::{Admission, StreamAdmission};
+pub use accept::{Admission, StreamAdmission};
 pub use received::{Message, Received};
 pub use transmit::Transmit;
 
 use crate::memory::Memory;
-use crate::wire::Hello;
+use crate::wire::Offer;
 use crate::{
     ChannelConfig, ChannelId, CloseReason, Config, ConfigError, ConnectionId, Event, Identity, Instant, Ledger, PathId,
     ReceivedLedger, SendError, SendOptions, SeqNo, Stats, StreamEpoch, StreamId,
@@ -48,7 +55,7 @@ pub struct Session<M> {
 
 impl<M: Memory> Session<M> {
     /// A device's session. It opens itself, and again whenever the gateway lost it. `random`: 32
-    /// fresh random bytes, for nonces and jitter.
+    /// fresh random bytes, for keys, nonces and jitter.
     ///
     /// # Errors
     /// When the configuration does not fit the memory or the datagram.
@@ -63,15 +70,15 @@ impl<M: Memory> Session<M> {
         Ok(Self { state, memory })
     }
 
-    /// A gateway's session, in answer to a HELLO. `local_cid` is what the device puts into its
+    /// A gateway's session, in answer to a HELLO that was plain or passed the [`crate::gate`]. `local_cid` is what the device puts into its
     /// packets; `channels` are those that the gateway sends on.
     ///
     /// # Errors
-    /// When the streams do not fit the memory, or the admission does not name them all.
+    /// When the streams do not fit the memory, the admission does not name them all, or the handshake fails.
     #[allow(clippy::too_many_arguments)]
     pub fn accept(
         config: &Config,
-        hello: &Hello<'_>,
+        offer: &Offer<'_>,
         admission: &Admission<'_>,
         local_cid: ConnectionId,
         channels: &[ChannelConfig],
@@ -80,9 +87,9 @@ impl<M: Memory> Session<M> {
         now: Instant,
         path: PathId,
     ) -> Result<Self, ConfigError> {
-        let mut state = State::gateway(config, hello, admission, local_cid, channels, random, memory.parts())?;
+        let mut state = State::gateway(config, offer, admission, local_cid, channels, random, memory.parts())?;
         state.now = now;
-        state.path = path;
+        state.paths.set(path);
         Ok(Self { state, memory })
     }
 
@@ -226,11 +233,20 @@ impl<M: Memory> Session<M> {
         self.state.local_cid
     }
 
-    /// The nonce of the HELLO that opened this session.
-    pub fn hello_nonce(&self) -> u64 {
-        self.state.keys.device
+    /// Names the HELLO that opened this session ([`crate::wire::Claim::id`]).
+    pub fn hello_id(&self) -> u64 {
+        self.state.id
+    }
+
+    /// The application stored the boot epoch that [`Event::BootEpochRaised`] named: the device may go on.
+    #[cfg(feature = "seal")]
+    pub fn boot_epoch_stored(&mut self, now: Instant) {
+        self.state.advance_clock(now);
+        self.state.boot_epoch_stored();
     }
 }
 
+#[cfg(all(test, feature = "seal"))]
+mod sealed_tests;
 #[cfg(test)]
 mod tests;

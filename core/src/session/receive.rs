@@ -1,12 +1,12 @@
 //! A datagram comes in: checked, opened, its control frames obeyed; its messages are left to [`Received`].
 
+use super::accept::Answering;
 use super::received::{Arrival, Received};
 use super::state::{Engine, Phase};
 use crate::channel::outbox::FRAGMENTS_MAX;
 use crate::channel::streams::ReceiveStream;
 use crate::recovery::received::Seen;
-use crate::seal::TRAILER;
-use crate::wire::{Accept, Data, Frame, Frames, LongHeader, LongType, Nak, Refuse, Reset, ShortHeader, is_intact};
+use crate::wire::{Data, Frame, Frames, Nak, ShortHeader};
 use crate::{CloseReason, DecodeError, Dropped, PacketNumber, PathId, SeqNo, StreamId};
 
 /// What a packet holds, found by reading it once.
@@ -22,7 +22,6 @@ impl<'a> Engine<'a> {
         let stats = &mut self.st.stats;
         stats.rx_datagrams = stats.rx_datagrams.wrapping_add(1);
         stats.rx_bytes = stats.rx_bytes.wrapping_add(datagram.len() as u64);
-        let datagram: &'a [u8] = datagram;
         if datagram.len() > usize::from(self.st.config.max_datagram) {
             return self.refuse(|dropped| &mut dropped.oversized);
         }
@@ -36,7 +35,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn drop_for(&mut self, reason: fn(&mut Dropped) -> &mut u32) {
+    pub(super) fn drop_for(&mut self, reason: fn(&mut Dropped) -> &mut u32) {
         let count = reason(&mut self.st.stats.rx_dropped);
         *count = count.wrapping_add(1);
     }
@@ -46,59 +45,28 @@ impl<'a> Engine<'a> {
         Received::waiting(self)
     }
 
-    fn handle_long(&mut self, path: PathId, datagram: &[u8]) {
-        let kind = match LongHeader::parse(datagram) {
-            Ok((header, _)) => header.kind,
-            Err(DecodeError::Truncated) => return self.drop_for(|dropped| &mut dropped.truncated),
-            Err(_) if is_intact(datagram) => return self.drop_for(|dropped| &mut dropped.malformed),
-            Err(_) => return self.drop_for(|dropped| &mut dropped.unauthentic),
-        };
-        if !is_intact(datagram) {
-            return self.drop_for(|dropped| &mut dropped.unauthentic);
-        }
-        if self.st.identity.is_none() || self.st.phase == Phase::Closed {
-            // Only devices are answered; a gateway's HELLOs are routed before they reach a session.
-            return self.drop_for(|dropped| &mut dropped.unexpected);
-        }
-        let done = match kind {
-            LongType::Accept => Accept::parse(datagram).map(|accept| {
-                if self.on_accept(&accept) {
-                    self.st.path = path;
-                }
-            }),
-            LongType::Reset => Reset::parse(datagram).map(|reset| self.on_reset(&reset)),
-            LongType::Refuse => Refuse::parse(datagram).map(|refuse| self.on_refuse(&refuse)),
-            _ => return self.drop_for(|dropped| &mut dropped.unexpected),
-        };
-        match done {
-            Ok(()) => {}
-            Err(DecodeError::Version) => self.drop_for(|dropped| &mut dropped.version),
-            Err(_) => self.drop_for(|dropped| &mut dropped.malformed),
-        }
-    }
-
-    fn handle_short(mut self, path: PathId, datagram: &'a [u8]) -> Received<'a> {
+    fn handle_short(mut self, path: PathId, datagram: &'a mut [u8]) -> Received<'a> {
         let (header, header_len) = match ShortHeader::parse(datagram) {
             Ok(parsed) => parsed,
             Err(DecodeError::Truncated) => return self.refuse(|dropped| &mut dropped.truncated),
             Err(_) => return self.refuse(|dropped| &mut dropped.malformed),
         };
-        let Some((packet, trailer)) = datagram.split_last_chunk::<TRAILER>() else {
-            return self.refuse(|dropped| &mut dropped.truncated);
-        };
         // A packet without a frame says nothing; every frame has a byte at least.
-        let Some(payload) = packet.get(header_len..).filter(|payload| !payload.is_empty()) else {
+        let end = datagram.len().saturating_sub(self.st.keys.trailer_len());
+        if end <= header_len {
             return self.refuse(|dropped| &mut dropped.truncated);
-        };
+        }
         let opening_device = self.st.identity.is_some() && self.st.phase == Phase::Opening;
         if opening_device || self.st.phase == Phase::Closed {
             return self.refuse(|dropped| &mut dropped.unexpected);
         }
         let pn = header.packet_number(self.st.recovery.received.largest());
-        let expected = self.st.keys.trailer(self.st.outgoing.reverse(), pn, packet);
-        if header.cid != self.st.local_cid || header.key_phase || *trailer != expected {
+        let way = self.st.outgoing.reverse();
+        if header.cid != self.st.local_cid || !self.st.keys.open(way, pn, header.key_phase, header_len, datagram) {
             return self.refuse(|dropped| &mut dropped.unauthentic);
         }
+        let datagram: &'a [u8] = datagram;
+        let payload = datagram.get(header_len..end).unwrap_or(&[]);
         match self.st.recovery.received.check(pn) {
             Seen::New => {}
             Seen::Replayed => {
@@ -113,7 +81,7 @@ impl<'a> Engine<'a> {
             Seen::TooOld => return self.refuse(|dropped| &mut dropped.too_old),
         }
         let Some(contents) = self.survey(payload) else { return self.refuse(|dropped| &mut dropped.malformed) };
-        let arrival = self.note_arrival(pn, path, contents);
+        let arrival = self.note_arrival(pn, path, datagram.len(), contents);
         if contents.control {
             let mut reported = None;
             let mut naks = 0;
@@ -123,7 +91,7 @@ impl<'a> Engine<'a> {
                 if naks > self.st.send_len && matches!(frame, Frame::Nak(_)) {
                     continue;
                 }
-                self.handle_frame(frame, &mut reported);
+                self.handle_frame(frame, path, &mut reported);
             }
         }
         Received::packet(self, if contents.data { payload } else { &[] }, arrival)
@@ -162,7 +130,9 @@ impl<'a> Engine<'a> {
                     self.send_stream(stream).filter(|known| known.delivery.is_reliable())?;
                     contents.control = true;
                 }
-                Frame::Ack(_) | Frame::Close { .. } => contents.control = true,
+                Frame::Ack(_) | Frame::Close { .. } | Frame::PathChallenge { .. } | Frame::PathResponse { .. } => {
+                    contents.control = true;
+                }
             }
         }
         Some(contents)
@@ -179,18 +149,17 @@ impl<'a> Engine<'a> {
     }
 
     /// The packet is authentic and new.
-    fn note_arrival(&mut self, pn: PacketNumber, path: PathId, contents: Contents) -> Arrival {
+    fn note_arrival(&mut self, pn: PacketNumber, path: PathId, bytes: usize, contents: Contents) -> Arrival {
         let st = &mut *self.st;
         let before = st.recovery.received.largest();
         st.recovery.received.see(pn);
         st.recovery.reordering.on_arrival(st.now, pn, before);
         let in_order = before.map_or(PacketNumber::new(0), PacketNumber::next) == pn;
-        if before < Some(pn) {
-            // RFC 9146 section 6: only the newest packet moves the path.
-            st.path = path;
-        }
+        st.note_path(path, before < Some(pn), bytes);
         st.note_sign_of_life(contents.eliciting);
         if st.phase == Phase::Opening {
+            // The device has its answer; what it was made from is of no use any more.
+            st.answering = Answering::None;
             st.phase = Phase::Established;
             st.pending.established = true;
         }
@@ -198,7 +167,7 @@ impl<'a> Engine<'a> {
     }
 
     /// `reported`: the largest packet that an ACK of this packet named.
-    fn handle_frame(&mut self, frame: Frame<'_>, reported: &mut Option<PacketNumber>) {
+    fn handle_frame(&mut self, frame: Frame<'_>, path: PathId, reported: &mut Option<PacketNumber>) {
         match frame {
             Frame::Ack(ack) => {
                 // One that acknowledges what was never sent speaks for nothing.
@@ -215,6 +184,8 @@ impl<'a> Engine<'a> {
             }
             Frame::Commit(commit) => self.on_commit(commit.stream, commit.next),
             Frame::Close { reason } => self.on_close(reason),
+            Frame::PathChallenge { token } => self.st.on_path_challenge(path, token),
+            Frame::PathResponse { token } => self.st.on_path_response(token),
             Frame::Nak(nak) => {
                 if let Some(largest) = *reported {
                     self.on_nak(&nak, largest);
@@ -275,7 +246,7 @@ impl<'a> Engine<'a> {
             self.st.reopen_later();
         } else {
             self.st.phase = Phase::Closed;
-            self.st.hello = super::handshake::HelloState::idle();
+            self.st.hello.end();
             self.st.pending.closed = Some(reason);
         }
     }

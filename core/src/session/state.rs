@@ -1,6 +1,10 @@
 //! All of a session but its queues, and how it begins.
 
-use super::handshake::{Admission, HelloState};
+use super::accept::{Admission, Answering};
+use super::hello::HelloState;
+use super::path::Paths;
+#[cfg(feature = "seal")]
+use super::sealed_accept::Accepting;
 use crate::channel::assembly::{Assembly, AssemblyState};
 use crate::channel::outbox::{FRAGMENTS_MAX, Outbox, OutboxState};
 use crate::channel::reorder::{Reorder, ReorderState};
@@ -16,8 +20,8 @@ use crate::recovery::received::{ReceivedPackets, WINDOW};
 use crate::recovery::reordering::Reordering;
 use crate::recovery::rtt::Rtt;
 use crate::recovery::sent_packets::{SentPackets, SentState};
-use crate::seal::{Direction, PlainKeys, TRAILER};
-use crate::wire::{DataHead, Hello, Limits, STREAMS_MAX};
+use crate::seal::{Direction, Handshake, Keys, PlainKeys};
+use crate::wire::{DataHead, Limits, Offer, STREAMS_MAX, ShortHeader};
 use crate::{
     ChannelConfig, CloseReason, Config, ConfigError, ConnectionId, Delivery, Duration, Identity, Instant, PacketNumber,
     PathId, Priority, ReceivedLedger, SeqNo, Stats, StreamEpoch,
@@ -119,11 +123,22 @@ pub(super) struct State {
     pub(super) outgoing: Direction,
     pub(super) phase: Phase,
     pub(super) hello: HelloState,
-    pub(super) keys: PlainKeys,
+    pub(super) keys: Keys,
+    /// Names the HELLO that opened the session.
+    pub(super) id: u64,
+    pub(super) answering: Answering,
+    /// Bytes of the HELLO that the gateway answers.
+    pub(super) hello_len: u16,
+    /// The source of ephemeral keys.
+    #[cfg(feature = "seal")]
+    pub(super) secrets: crate::seal::random::Random,
+    /// What RESETs of this session are authentic by.
+    #[cfg(feature = "seal")]
+    pub(super) reset_key: [u8; 16],
     pub(super) local_cid: ConnectionId,
     pub(super) remote_cid: ConnectionId,
     pub(super) peer: Limits,
-    pub(super) path: PathId,
+    pub(super) paths: Paths,
     pub(super) now: Instant,
     random: u64,
     pub(super) recovery: Recovery,
@@ -146,8 +161,8 @@ pub(super) struct State {
     /// `send` said `Full` since the last `QueueFreed`.
     pub(super) was_full: bool,
     pub(super) close_due: Option<CloseReason>,
-    /// Trailers of the session's last packets: a RESET must quote one.
-    pub(super) trailers: [[u8; TRAILER]; 8],
+    /// The ends of the session's last packets: a RESET must quote one.
+    pub(super) trailers: [[u8; 4]; 8],
     pub(super) stats: Stats,
     pub(super) received_ledger: ReceivedLedger,
 }
@@ -191,12 +206,19 @@ impl State {
             identity: None,
             outgoing,
             phase: Phase::Opening,
-            hello: HelloState::idle(),
-            keys: PlainKeys::default(),
+            hello: HelloState::new(0),
+            keys: Keys::None,
+            id: 0,
+            answering: Answering::None,
+            hello_len: 0,
+            #[cfg(feature = "seal")]
+            secrets: crate::seal::random::Random::new(random),
+            #[cfg(feature = "seal")]
+            reset_key: [0; 16],
             local_cid: ConnectionId::EMPTY,
             remote_cid: ConnectionId::EMPTY,
             peer,
-            path: PathId::default(),
+            paths: Paths::new(PathId::default()),
             now: Instant::ZERO,
             random: fold(random),
             recovery: Recovery::new(config, urgent),
@@ -216,7 +238,7 @@ impl State {
             ping_due: false,
             was_full: false,
             close_due: None,
-            trailers: [[0; TRAILER]; 8],
+            trailers: [[0; 4]; 8],
             stats: Stats::default(),
             received_ledger: ReceivedLedger::default(),
         })
@@ -230,19 +252,19 @@ impl State {
         mut mem: Parts<'_>,
     ) -> Result<Self, ConfigError> {
         let mut state = Self::new(config, Direction::ToGateway, channels, random, &mut mem)?;
-        state.identity = Some(identity);
-        state.begin_hello();
-        // The longest HELLO: header, fields and limits 55 bytes, 35 for each stream with the longest varints.
-        let hello = 55 + 35 * channels.len();
-        if hello > usize::from(config.max_datagram) {
+        let len = state.hello_len_max(&identity);
+        if len > usize::from(config.max_datagram) {
             return Err(ConfigError::HandshakeTooLong);
         }
+        state.hello = HelloState::new(identity.boot_epoch);
+        state.identity = Some(identity);
+        state.begin_hello();
         Ok(state)
     }
 
     pub(super) fn gateway(
         config: &Config,
-        hello: &Hello<'_>,
+        offer: &Offer<'_>,
         admission: &Admission<'_>,
         local_cid: ConnectionId,
         channels: &[ChannelConfig],
@@ -251,11 +273,21 @@ impl State {
     ) -> Result<Self, ConfigError> {
         let mut state = Self::new(config, Direction::ToDevice, channels, random, &mut mem)?;
         state.local_cid = local_cid;
-        state.remote_cid = hello.reply_cid();
-        state.peer = hello.limits();
+        state.remote_cid = offer.reply_cid();
+        state.peer = offer.limits();
         state.outbox.peer_slot = state.peer.max_slot;
-        state.keys = PlainKeys { device: hello.nonce(), gateway: state.draw() };
-        let streams = hello.streams();
+        (state.id, state.hello_len) = (offer.id(), offer.opened().len);
+        (state.answering, state.keys) = match &offer.opened().handshake {
+            Handshake::Plain => {
+                (Answering::Plain, Keys::Plain(PlainKeys { device: offer.id(), gateway: state.draw() }))
+            }
+            #[cfg(feature = "seal")]
+            Handshake::Sealed(hello) => {
+                let (accepting, keys) = Accepting::new(hello, local_cid, state.secrets.draw())?;
+                (Answering::Sealed(accepting), keys)
+            }
+        };
+        let streams = offer.streams();
         let max = mem.receive.len();
         if streams.clone().count() > max {
             return Err(ConfigError::TooManyChannels { max });
@@ -277,6 +309,22 @@ impl State {
         }
         state.accept_due = true;
         Ok(state)
+    }
+
+    /// The longest HELLO that this device will send, with message numbers below 2^35 and epochs below 2^21.
+    fn hello_len_max(&self, identity: &Identity) -> usize {
+        // Header, protection, device, nonce; a reply cid of no bytes, a count.
+        let front = 2 + 1 + 1 + identity.device.as_bytes().len() + 8;
+        let limits = self.limits().wire_len();
+        // Id, mode, schema, epoch, base, next.
+        let streams = usize::from(self.send_len) * (2 + 8 + 3 + 5 + 5);
+        front + identity.handshake_len() + 1 + limits + 1 + streams
+    }
+
+    /// The header of our next packet.
+    pub(super) fn short_header(&self, pn: PacketNumber) -> ShortHeader {
+        let header = ShortHeader::new(self.remote_cid, pn, self.recovery.largest_acked);
+        ShortHeader { key_phase: self.keys.phase(), ..header }
     }
 
     /// Time does not go back: a step back is held, and counted.
@@ -317,7 +365,7 @@ impl State {
         // Short header with the longest ids, the DATA head, the trailer.
         let lifetime_ms = if expires { Some(u32::MAX) } else { None };
         let head = DataHead { lifetime_ms, ..DataHead::new(crate::ChannelId::default().live(), 0) };
-        let overhead = 1 + 8 + 4 + head.len(false, None) + TRAILER;
+        let overhead = 1 + 8 + 4 + head.len(false, None) + self.keys.trailer_len();
         usize::from(self.config.max_datagram.min(self.peer.max_datagram)).saturating_sub(overhead)
     }
 

@@ -4,9 +4,9 @@ extern crate std;
 
 use super::*;
 use crate::memory::Inline;
-use crate::seal::{Direction, PlainKeys};
+use crate::seal::{Direction, Keys, PlainKeys};
 use crate::wire::{RESET_LEN, ShortHeader, Writer};
-use crate::{DeviceId, PacketNumber, SchemaId};
+use crate::{DeviceId, Hello, PacketNumber, SchemaId};
 use std::vec::Vec;
 
 type Mem = Inline<2, 1, 16, 32, 960, 8, 16, 8, 2, 256, 0>;
@@ -19,7 +19,7 @@ fn channel() -> ChannelId {
 }
 
 fn device(config: ChannelConfig) -> Session<Mem> {
-    let identity = Identity { device: DeviceId::new(b"d").unwrap(), boot_epoch: 0 };
+    let identity = Identity::insecure_plain(DeviceId::new(b"d").unwrap(), 0);
     Session::connect(&Config::default(), identity, &[config], [1; 32], Mem::new()).unwrap()
 }
 
@@ -36,7 +36,7 @@ fn sent(session: &mut Session<Mem>, now: Instant) -> Vec<Vec<u8>> {
 }
 
 fn accept(hello: &[u8], next: u64) -> Session<Mem> {
-    let hello = Hello::parse(hello).unwrap();
+    let hello = Hello::parse(hello).unwrap().plain().unwrap();
     let epoch = StreamEpoch::new(1).unwrap();
     let streams = [StreamAdmission { id: channel().live(), epoch, next: SeqNo::new(next) }];
     let admission = Admission { streams: &streams };
@@ -60,15 +60,24 @@ fn connected(config: ChannelConfig) -> (Session<Mem>, Session<Mem>) {
     (device, gateway)
 }
 
+/// The keys that the gateway has.
+fn keys(gateway: &Session<Mem>) -> PlainKeys {
+    match gateway.state.keys {
+        Keys::Plain(keys) => keys,
+        _ => panic!("{:?}", gateway.state.keys),
+    }
+}
+
 /// A packet of the device, made by hand.
-fn forge(gateway: &Session<Mem>, keys: PlainKeys, pn: u64, frames: &[u8]) -> Vec<u8> {
+fn forge(gateway: &Session<Mem>, pn: u64, frames: &[u8]) -> Vec<u8> {
     let mut buf = [0; 256];
     let mut w = Writer::new(&mut buf);
     let pn = PacketNumber::new(pn);
     ShortHeader::new(gateway.local_cid(), pn, None).emit(&mut w).unwrap();
     w.put(frames).unwrap();
     let mut packet = w.written().to_vec();
-    packet.extend(keys.trailer(Direction::ToGateway, pn, &packet));
+    packet.extend([0; 4]);
+    assert!(Keys::Plain(keys(gateway)).seal(Direction::ToGateway, pn, 0, &mut packet));
     packet
 }
 
@@ -77,7 +86,7 @@ fn forge(gateway: &Session<Mem>, keys: PlainKeys, pn: u64, frames: &[u8]) -> Vec
 fn a_doubled_packet_that_was_not_kept_is_not_answered() {
     let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
     // Message 200 lies beyond any credit.
-    let packet = forge(&gateway, gateway.state.keys, 0, &[0x80, 1, 200, 0, 9]);
+    let packet = forge(&gateway, 0, &[0x80, 1, 200, 0, 9]);
     hand(&mut gateway, &packet);
     hand(&mut gateway, &packet);
     assert_eq!(gateway.stats().rx_dropped.replayed, 1);
@@ -108,7 +117,7 @@ fn a_doubled_acknowledgement_is_not_answered_but_doubled_data_is() {
 fn control_of_an_unknown_stream_is_malformed() {
     for frame in [&[0x03, 9, 5][..], &[0x04, 9, 5], &[0x02, 9, 0, 0, 0]] {
         let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
-        let packet = forge(&gateway, gateway.state.keys, 0, frame);
+        let packet = forge(&gateway, 0, frame);
         hand(&mut gateway, &packet);
         assert_eq!(gateway.stats().rx_dropped.malformed, 1, "{frame:?}");
         assert!(!gateway.is_established());
@@ -244,7 +253,7 @@ fn a_commit_beyond_what_was_handed_on_is_said_once() {
 fn credit_alone_is_long_enough_to_be_answered_by_a_reset() {
     let mut device = device(ChannelConfig::ordered(channel(), SchemaId(1)));
     let hello = sent(&mut device, NOW);
-    let hello = Hello::parse(&hello[0]).unwrap();
+    let hello = Hello::parse(&hello[0]).unwrap().plain().unwrap();
     let streams = [StreamAdmission { id: channel().live(), epoch: StreamEpoch::new(1).unwrap(), next: SeqNo::ZERO }];
     let (admission, cid) = (Admission { streams: &streams }, ConnectionId::new(&[1, 2, 3, 4]).unwrap());
     let down = [ChannelConfig::ordered(channel(), SchemaId(1))];
@@ -262,7 +271,7 @@ fn credit_alone_is_long_enough_to_be_answered_by_a_reset() {
 fn a_gap_in_a_packet_that_was_not_kept_leaves_no_timer_behind() {
     let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
     // Messages 1 to 3 without message 0: a third one finds no slot.
-    let packet = forge(&gateway, gateway.state.keys, 0, &[0xc0, 1, 1, 0, 1, 9, 0xc1, 1, 9, 0x81, 9]);
+    let packet = forge(&gateway, 0, &[0xc0, 1, 1, 0, 1, 9, 0xc1, 1, 9, 0x81, 9]);
     hand(&mut gateway, &packet);
     assert_eq!(gateway.stats().rx_dropped.no_room, 1);
     assert!(sent(&mut gateway, NOW).is_empty());
@@ -272,11 +281,11 @@ fn a_gap_in_a_packet_that_was_not_kept_leaves_no_timer_behind() {
 /// `connected`, with datagrams of 127 bytes, between memories of two streams.
 fn pair(channels: &[ChannelConfig]) -> (Session<Two>, Session<Two>) {
     let config = Config { max_datagram: Config::MIN_DATAGRAM, ..Config::default() };
-    let identity = Identity { device: DeviceId::new(b"d").unwrap(), boot_epoch: 0 };
+    let identity = Identity::insecure_plain(DeviceId::new(b"d").unwrap(), 0);
     let mut device = Session::connect(&config, identity, channels, [1; 32], Two::new()).unwrap();
     let mut buf = [0; 127];
     let len = device.poll_transmit(NOW, &mut buf).unwrap().len;
-    let hello = Hello::parse(&buf[..len]).unwrap();
+    let hello = Hello::parse(&buf[..len]).unwrap().plain().unwrap();
     let epoch = StreamEpoch::new(1).unwrap();
     let streams: Vec<_> =
         channels.iter().map(|channel| StreamAdmission { id: channel.id.live(), epoch, next: SeqNo::ZERO }).collect();
@@ -413,11 +422,10 @@ fn repeats_leave_a_place_for_what_is_new() {
 #[test]
 fn what_was_given_up_is_said_with_what_follows() {
     let (_, mut gateway) = connected(ChannelConfig::ordered(channel(), SchemaId(1)));
-    let keys = gateway.state.keys;
     let mut seen = Vec::new();
     // DATA 0; then FORWARD to 3, and DATA 3.
     for (pn, frames) in [(0, &[0x80, 1, 0, 0, 9][..]), (1, &[0x10, 1, 3, 0x80, 1, 3, 0, 9])] {
-        let mut datagram = forge(&gateway, keys, pn, frames);
+        let mut datagram = forge(&gateway, pn, frames);
         let mut received = gateway.handle_datagram(NOW, PATH, &mut datagram);
         while let Some(message) = received.next() {
             seen.push((message.seq.value(), message.after.value()));

@@ -24,6 +24,7 @@ impl State {
             self.recovery.pacer.deadline().filter(|_| established),
             self.pto_deadline().filter(|_| established),
             self.patience_deadline().filter(|_| established),
+            self.paths.deadline().filter(|_| established),
         ]
         .into_iter()
         .flatten()
@@ -66,6 +67,7 @@ impl Engine<'_> {
             // HELLO is sent when it is due, and an acknowledgement likewise.
             return;
         }
+        self.st.check_path();
         if self.st.recovery.loss_time.is_some_and(|time| time <= now) {
             self.detect_losses();
         } else if self.st.pto_deadline().is_some_and(|time| time <= now) {

@@ -5,10 +5,9 @@ use crate::channel::outbox::{Carried, EntryState, Next, OutMessage, Sent};
 use crate::journal::NONE;
 use crate::recovery::redundancy;
 use crate::recovery::sent_packets::{Control, SentPacket};
-use crate::seal::TRAILER;
 use crate::wire::{
-    DATA_FRAMES_MAX, DataHead, Fragment, RESET_LEN, ShortHeader, Writer, drop_last_length, emit_ack, emit_close,
-    emit_commit, emit_credit, emit_forward, emit_forwarded, emit_ping,
+    DATA_FRAMES_MAX, DataHead, Fragment, Writer, drop_last_length, emit_ack, emit_close, emit_commit, emit_credit,
+    emit_forward, emit_forwarded, emit_ping,
 };
 use crate::{PacketNumber, PathId, Priority, StreamId};
 
@@ -44,18 +43,19 @@ struct Built {
 
 impl Engine<'_> {
     pub(super) fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
-        let len = match self.transmit_hello(buf) {
-            Some(len) => Some(len),
-            None => self.transmit_accept(buf),
+        let path = self.st.paths.current();
+        let sent = match self.transmit_hello(buf).or_else(|| self.transmit_accept(buf)) {
+            Some(len) => Some((len, path)),
+            None => self.transmit_path(buf),
         };
-        let len = match len {
-            Some(len) => len,
-            None => self.transmit_short(buf)?,
+        let (len, path) = match sent {
+            Some(sent) => sent,
+            None => (self.transmit_short(buf)?, path),
         };
         let stats = &mut self.st.stats;
         stats.tx_datagrams = stats.tx_datagrams.wrapping_add(1);
         stats.tx_bytes = stats.tx_bytes.wrapping_add(len as u64);
-        Some(Transmit { len, path: self.st.path })
+        Some(Transmit { len, path })
     }
 
     /// Whether the time has come to ask for messages: beside an acknowledgement, so not before there is one.
@@ -81,10 +81,11 @@ impl Engine<'_> {
             self.note_room();
         }
         let limit = buf.len().min(usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram)));
+        let limit = limit.min(self.st.paths.budget());
         // A HELLO on its way has said which messages there are: no more of them on the old session, or
         // the gateway's storage would know more than the HELLO does.
         let next = self.outbox().next_to_send();
-        let ready = self.st.hello.nonce.is_none() && (self.st.recovery.probe_stream.is_some() || next.is_some());
+        let ready = !self.st.hello.is_open() && (self.st.recovery.probe_stream.is_some() || next.is_some());
         let urgent = next.is_some_and(|next| next.priority > Priority::Normal);
         let usual = self.may_send(ready, limit.min(self.st.usual_datagram()));
         // What is urgent waits for neither pace nor window, as far as one datagram goes, and takes nothing along.
@@ -101,8 +102,10 @@ impl Engine<'_> {
         }
 
         let pn = self.st.recovery.next_pn;
-        let mut w = Writer::new(buf.get_mut(..limit.checked_sub(TRAILER)?)?);
-        ShortHeader::new(self.st.remote_cid, pn, self.st.recovery.largest_acked).emit(&mut w).ok()?;
+        let trailer = self.st.keys.trailer_len();
+        let mut w = Writer::new(buf.get_mut(..limit.checked_sub(trailer)?)?);
+        self.st.short_header(pn).emit(&mut w).ok()?;
+        let header_len = w.len();
         let mut built = Built::default();
         self.put_ack(&mut w, &mut built);
         if let Some(reason) = closing {
@@ -123,7 +126,7 @@ impl Engine<'_> {
             }
             // A gateway that lost us answers only what is longer than its RESET. Messages saw to it themselves.
             let short = built.eliciting && built.frames == 0 && self.st.identity.is_some();
-            while short && w.len() + TRAILER <= RESET_LEN && w.u8(PADDING).is_ok() {}
+            while short && w.len() + trailer <= self.st.keys.reset_len() && w.u8(PADDING).is_ok() {}
             self.st.ping_due = false;
             self.st.recovery.probe_due = false;
         }
@@ -135,11 +138,11 @@ impl Engine<'_> {
         if let Some((at, len)) = built.last_data {
             drop_last_length(&mut w, at, len);
         }
-        let trailer = self.st.keys.trailer(self.st.outgoing, pn, w.written());
-        let len = w.len();
-        buf.get_mut(len..len + TRAILER)?.copy_from_slice(&trailer);
-        self.note_sent(pn, len + TRAILER, &built, trailer);
-        Some(len + TRAILER)
+        let len = w.len() + trailer;
+        self.finish_packet(pn, header_len, buf.get_mut(..len)?)?;
+        self.st.paths.on_sent(self.st.paths.current(), len);
+        self.note_sent(pn, len, &built);
+        Some(len)
     }
 
     fn put_ack(&mut self, w: &mut Writer<'_>, built: &mut Built) {
@@ -319,8 +322,8 @@ impl Engine<'_> {
         };
         let follows = head.follows(built.previous);
         // As with PING: long enough to be answered by a RESET.
-        let bytes = head.len(follows, None) + usize::from(message.len) + TRAILER;
-        while w.len() + bytes <= RESET_LEN && w.u8(PADDING).is_ok() {}
+        let bytes = head.len(follows, None) + usize::from(message.len) + self.st.keys.trailer_len();
+        while w.len() + bytes <= self.st.keys.reset_len() && w.u8(PADDING).is_ok() {}
         let at = w.len();
         // With its length, as if another frame came after it; without, when only that fits.
         let length = Some(message.len).filter(|len| head.len(follows, Some(*len)) + usize::from(*len) <= w.remaining());
@@ -358,13 +361,21 @@ impl Engine<'_> {
         *count = count.wrapping_add(1);
     }
 
-    fn note_sent(&mut self, pn: PacketNumber, bytes: usize, built: &Built, trailer: [u8; TRAILER]) {
-        let now = self.st.now;
+    /// Seals a packet that has room for its trailer. Its number is used up.
+    pub(super) fn finish_packet(&mut self, pn: PacketNumber, header_len: usize, packet: &mut [u8]) -> Option<usize> {
+        if !self.st.keys.seal(self.st.outgoing, pn, header_len, packet) {
+            return None;
+        }
         self.st.recovery.next_pn = pn.next();
         let places = self.st.trailers.len() as u64;
         if let Some(place) = self.st.trailers.get_mut((pn.value() % places) as usize) {
-            *place = trailer;
+            *place = *packet.last_chunk()?;
         }
+        Some(packet.len())
+    }
+
+    fn note_sent(&mut self, pn: PacketNumber, bytes: usize, built: &Built) {
+        let now = self.st.now;
         if !built.eliciting || self.st.phase == Phase::Closed {
             return;
         }

@@ -275,7 +275,7 @@ pub(super) mod tests {
         assert_eq!(parse_all(&[0xc0, 1, 0, 0, 1, 9]), Err(DecodeError::NotCanonical));
         assert_eq!(parse_all(&[0xc0, 1, 0, 0, 0]), Err(DecodeError::NotCanonical));
         assert_eq!(parse_all(&[0x80, 1, 0, 0, 9]).unwrap()[0].payload, [9]);
-        assert_eq!(parse_all(&[0x80, 1, 0, 0]).unwrap()[0].payload, []);
+        assert_eq!(parse_all(&[0x80, 1, 0, 0]).unwrap()[0].payload, [0u8; 0]);
     }
 
     #[test]

@@ -41,6 +41,16 @@ pub enum Frame<'a> {
     },
     /// Nothing but a wish to be acknowledged.
     Ping,
+    /// Asks whether the peer is where the packet is sent to.
+    PathChallenge {
+        /// Known to nobody who did not get the packet.
+        token: u64,
+    },
+    /// It is.
+    PathResponse {
+        /// That of the challenge.
+        token: u64,
+    },
     /// The session ends.
     Close {
         /// Why; never [`CloseReason::Local`].
@@ -51,7 +61,15 @@ pub enum Frame<'a> {
 impl Frame<'_> {
     /// Whether the packet that carries it is to be acknowledged (RFC 9002 section 2).
     pub const fn is_ack_eliciting(&self) -> bool {
-        !matches!(self, Self::Padding | Self::Ack(_) | Self::Nak(_) | Self::Close { .. })
+        !matches!(
+            self,
+            Self::Padding
+                | Self::Ack(_)
+                | Self::Nak(_)
+                | Self::Close { .. }
+                | Self::PathChallenge { .. }
+                | Self::PathResponse { .. }
+        )
     }
 }
 
@@ -103,6 +121,8 @@ impl<'a> Frames<'a> {
                 Frame::Forwarded { stream, next, lacked }
             }
             kind::PING => Frame::Ping,
+            kind::PATH_CHALLENGE => Frame::PathChallenge { token: r.u64()? },
+            kind::PATH_RESPONSE => Frame::PathResponse { token: r.u64()? },
             kind::CLOSE => Frame::Close { reason: control::parse_close(r)? },
             kind::ACK..=kind::ACK_LAST => Frame::Ack(Ack::parse(first, r)?),
             _ => return Err(DecodeError::Unknown),
@@ -138,8 +158,8 @@ mod tests {
 
     #[test]
     fn undefined_types_are_refused() {
-        // 0x12 to 0x16 are reserved.
-        for first in [0x01u8].into_iter().chain(0x0c..0x10).chain(0x12..0x80) {
+        // 0x12 to 0x14 are reserved.
+        for first in [0x01u8].into_iter().chain(0x0c..0x10).chain(0x12..0x15).chain(0x17..0x80) {
             let bytes = [first; 8];
             let frames: Vec<_> = Frames::new(&bytes).collect();
             assert_eq!(frames, [Err(DecodeError::Unknown)], "{first:#04x}");
@@ -192,6 +212,8 @@ mod tests {
             (&[0x10, 1, 0], true),
             (&[0x11, 1, 0, 0], true),
             (&[0x07, 0], false),
+            (&[0x15, 1, 2, 3, 4, 5, 6, 7, 8], false),
+            (&[0x16, 1, 2, 3, 4, 5, 6, 7, 8], false),
         ] {
             let frame = Frames::new(bytes).next().unwrap().unwrap();
             assert_eq!(frame.is_ack_eliciting(), eliciting, "{frame:?}");

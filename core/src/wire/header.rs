@@ -107,6 +107,10 @@ pub enum LongType {
     Accept,
     /// An endpoint does not know the session of a packet that it received.
     Reset,
+    /// A gateway asks for proof of the address.
+    Cookie,
+    /// A gateway has seen a higher counter from this device.
+    CounterLow,
     /// A gateway does not take a session.
     Refuse,
 }
@@ -117,6 +121,8 @@ impl LongType {
             Self::Hello => 0,
             Self::Accept => 1,
             Self::Reset => 2,
+            Self::Cookie => 3,
+            Self::CounterLow => 4,
             Self::Refuse => 5,
         }
     }
@@ -126,8 +132,9 @@ impl LongType {
             0 => Ok(Self::Hello),
             1 => Ok(Self::Accept),
             2 => Ok(Self::Reset),
+            3 => Ok(Self::Cookie),
+            4 => Ok(Self::CounterLow),
             5 => Ok(Self::Refuse),
-            // 3 COOKIE and 4 COUNTER_LOW are reserved for sealed sessions.
             _ => Err(DecodeError::Unknown),
         }
     }
@@ -161,7 +168,7 @@ impl LongHeader {
     }
 
     /// Appends the header of a packet of our [`VERSION`].
-    pub(super) fn emit(kind: LongType, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
+    pub(crate) fn emit(kind: LongType, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
         w.put(&[LONG | kind.to_wire() << TYPE_SHIFT, VERSION])
     }
 }
@@ -173,15 +180,15 @@ pub enum Route {
     Hello,
     /// A packet of the session with this connection id of ours.
     Session(ConnectionId),
-    /// An answer to a device: ACCEPT, RESET or REFUSE.
+    /// An answer to a device.
     Other,
 }
 
 /// What a datagram is. Looks at its header only: nothing is checked for integrity yet.
 ///
 /// # Errors
-/// Those of [`ShortHeader::parse`] and [`LongHeader::parse`]; `Version` for ACCEPT and RESET of
-/// another version. HELLO and REFUSE are how versions are agreed on, so they pass in any.
+/// Those of [`ShortHeader::parse`] and [`LongHeader::parse`]; `Version` for another version. HELLO and
+/// REFUSE are how versions are agreed on, so they pass in any.
 pub fn route(datagram: &[u8]) -> Result<Route, DecodeError> {
     if datagram.first().ok_or(DecodeError::Truncated)? & LONG == 0 {
         return Ok(Route::Session(ShortHeader::parse(datagram)?.0.cid));
@@ -189,8 +196,9 @@ pub fn route(datagram: &[u8]) -> Result<Route, DecodeError> {
     let (header, _) = LongHeader::parse(datagram)?;
     match header.kind {
         LongType::Hello => Ok(Route::Hello),
-        LongType::Accept | LongType::Reset if header.version != VERSION => Err(DecodeError::Version),
-        LongType::Accept | LongType::Reset | LongType::Refuse => Ok(Route::Other),
+        LongType::Refuse => Ok(Route::Other),
+        _ if header.version != VERSION => Err(DecodeError::Version),
+        _ => Ok(Route::Other),
     }
 }
 
@@ -206,7 +214,7 @@ mod tests {
         assert_eq!(route(&[0x02, 0]), Err(DecodeError::Invalid));
         assert_eq!(route(&[0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(DecodeError::Invalid));
         assert_eq!(route(&[0x81, 1]), Err(DecodeError::Invalid));
-        for reserved in [3u8, 4, 6, 7] {
+        for reserved in [6u8, 7] {
             assert_eq!(route(&[0x80 | reserved << 4, 1]), Err(DecodeError::Unknown));
         }
         assert_eq!(ShortHeader::parse(&[0x80, 1]), Err(DecodeError::Invalid));

@@ -19,6 +19,7 @@ mod frame;
 mod handshake;
 mod header;
 mod nak;
+mod path;
 mod reader;
 pub mod varint;
 mod writer;
@@ -33,11 +34,15 @@ pub use data::{Data, DataHead, Fragment, Sampled, drop_last_length};
 pub use forward::{emit_forward, emit_forwarded};
 pub use frame::{DATA_FRAMES_MAX, Frame, Frames};
 pub use handshake::{
-    Accept, AcceptFields, AcceptedStream, Hello, HelloFields, Limits, OfferedStream, REFUSE_LEN, RESET_LEN, Refuse,
-    RefuseCode, Reset, STREAMS_MAX, emit_accept, emit_hello, is_intact, refuse, refuse_version, reset,
+    Accept, AcceptFields, AcceptedStream, Claim, Hello, HelloFields, Limits, Offer, OfferedStream, Protection,
+    REFUSE_LEN, RESET_LEN, Refuse, RefuseCode, Reset, STREAMS_MAX, emit_accept, emit_hello, is_intact, refuse,
+    refuse_version, reset,
 };
+#[cfg(feature = "seal")]
+pub(crate) use handshake::{SealedAccept, answer, emit_prologue, emit_terms};
 pub use header::{LongHeader, LongType, Route, ShortHeader, VERSION, route};
 pub use nak::{NAK_BEYOND_MAX, Nak, emit_nak};
+pub use path::{emit_path_challenge, emit_path_response};
 pub use reader::Reader;
 pub use writer::Writer;
 
@@ -56,5 +61,7 @@ mod kind {
     pub(super) const ACK_LAST: u8 = ACK | ACK_BITMAP | ACK_RANGES;
     pub(super) const FORWARD: u8 = 0x10;
     pub(super) const FORWARDED: u8 = 0x11;
+    pub(super) const PATH_CHALLENGE: u8 = 0x15;
+    pub(super) const PATH_RESPONSE: u8 = 0x16;
     pub(super) const DATA: u8 = 0x80;
 }

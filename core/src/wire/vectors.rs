@@ -173,7 +173,7 @@ fn ack(largest: u64, delay_us: u64, received: &[u64]) -> Vec<u8> {
 fn ours() -> Vec<(&'static str, Vec<u8>)> {
     let mut refusal = [0; REFUSE_LEN];
     let hello = hello();
-    refuse(&Hello::parse(&hello).unwrap(), CloseReason::Version, &mut refusal).unwrap();
+    refuse(&Hello::parse(&hello).unwrap().plain().unwrap(), CloseReason::Version, &mut refusal).unwrap();
     let mut reset_packet = [0; RESET_LEN];
     reset(&short_data(), &mut reset_packet).unwrap();
     let mut frame = [0; stream::encoded_len_max(3)];
@@ -224,8 +224,8 @@ fn opened(packet: &[u8], largest: Option<u64>, direction: u8) -> Option<Vec<u8>>
 #[test]
 fn every_vector_says_what_the_text_says() {
     let hello = vector("hello");
-    let hello = Hello::parse(&hello).unwrap();
-    assert_eq!((hello.device().as_bytes(), hello.nonce(), hello.boot_epoch()), (&b"sim-0"[..], DEVICE_NONCE, 3));
+    let hello = Hello::parse(&hello).unwrap().plain().unwrap();
+    assert_eq!((hello.device().as_bytes(), hello.id(), hello.boot_epoch()), (&b"sim-0"[..], DEVICE_NONCE, 3));
     assert_eq!(hello.streams().map(|stream| stream.next.value()).collect::<Vec<_>>(), [7, 300]);
     let accept = vector("accept");
     let accept = Accept::parse(&accept).unwrap();

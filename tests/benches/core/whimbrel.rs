@@ -73,13 +73,14 @@ impl Whimbrel {
     /// An open session, over UDP or by hand.
     pub(crate) fn new(udp: Option<Udp>) -> Self {
         let config = Config { receive_window: 32, ..Config::new() };
-        let identity = Identity { device: DeviceId::new(b"bench").expect("5 bytes are a device id"), boot_epoch: 0 };
+        let identity = Identity::insecure_plain(DeviceId::new(b"bench").expect("5 bytes are a device id"), 0);
         let channels = [ChannelConfig::ordered(CHANNEL, SchemaId::named("bench/1"))];
         let device = Session::connect(&config, identity, &channels, [1; 32], Large::new());
         let mut device = device.expect("one channel fits");
         let mut buf = [0; DATAGRAM];
         let sent = device.poll_transmit(Instant::ZERO, &mut buf).expect("a session begins with a HELLO");
-        let hello = Hello::parse(&buf[..sent.len]).expect("a session begins with a HELLO");
+        let hello = Hello::parse(&buf[..sent.len]).ok().and_then(|hello| hello.plain());
+        let hello = hello.expect("a session begins with a HELLO");
         let epoch = StreamEpoch::new(1).expect("epochs are counted from 1");
         let admit =
             |offered: whimbrel_core::OfferedStream| StreamAdmission { id: offered.id, epoch, next: offered.base };

@@ -83,7 +83,7 @@ impl Gateway {
     }
 
     fn on_hello(&mut self, now: Instant, path: PathId, datagram: &[u8], packets: &mut Packets) {
-        let Ok(hello) = Hello::parse(datagram) else {
+        let Some(hello) = Hello::parse(datagram).ok().and_then(|hello| hello.plain()) else {
             self.undecodable += 1;
             return;
         };
@@ -91,7 +91,7 @@ impl Gateway {
             self.strangers += 1;
             return;
         };
-        if let Some(session) = peer.sessions().find(|session| session.hello_nonce() == hello.nonce()) {
+        if let Some(session) = peer.sessions().find(|session| session.hello_id() == hello.id()) {
             session.repeat_accept(now, path);
             packets.on_hello(session.local_cid(), datagram.len());
             return;

@@ -5,7 +5,7 @@ use crate::memory::Store;
 use crate::sink::{Outcome, Sink};
 use std::collections::VecDeque;
 use whimbrel_core::{
-    ChannelConfig, ConnectionId, DeviceId, Hello, Instant, PathId, Received, SeqNo, Session, StreamAdmission,
+    ChannelConfig, ConnectionId, DeviceId, Instant, Offer, PathId, Received, SeqNo, Session, StreamAdmission,
     StreamEpoch, StreamId,
 };
 
@@ -95,7 +95,7 @@ impl Peer {
         self.live.iter().chain(&self.pending).any(|session| session.local_cid() == cid)
     }
 
-    pub(super) fn admit(&mut self, hello: &Hello<'_>) -> Vec<StreamAdmission> {
+    pub(super) fn admit(&mut self, hello: &Offer<'_>) -> Vec<StreamAdmission> {
         hello.streams().map(|offered| self.sink.admit(&offered)).collect()
     }
 
@@ -119,7 +119,7 @@ impl Peer {
         let Some(session) = live.iter_mut().chain(&mut *pending).find(|session| session.local_cid() == cid) else {
             return;
         };
-        let nonce = session.hello_nonce();
+        let nonce = session.hello_id();
         let received = session.handle_datagram(now, path, datagram);
         if stalled {
             drop(received);
@@ -141,7 +141,7 @@ impl Peer {
                 session.handle_timeout(now);
             }
             if !stalled {
-                let nonce = session.hello_nonce();
+                let nonce = session.hello_id();
                 take(session.poll_received(now), nonce, due, unstored, taken);
             }
         }
@@ -155,7 +155,7 @@ impl Peer {
             let outcome = self.sink.store(stream, epoch, seq, next.durable);
             self.taken.push_back(Taken::Stored(next.row, outcome));
             if next.durable
-                && let Some(session) = self.sessions().find(|session| session.hello_nonce() == next.session)
+                && let Some(session) = self.sessions().find(|session| session.hello_id() == next.session)
             {
                 session.commit(now, stream, seq.next());
             }

@@ -32,7 +32,7 @@ pub(super) fn check_fates(world: &mut World) {
         let delivered = u64::from(ledger.delivered);
         assert!(forgotten || delivered <= arrived, "{place}, device {at}: {delivered} delivered, {arrived} arrived");
         let Some(session) = &mut peer.live else { continue };
-        for flow in device.oracle.session(session.hello_nonce()) {
+        for flow in device.oracle.session(session.hello_id()) {
             let mode = flow.mode();
             let promised = matches!(mode.kind, Kind::Ordered | Kind::Reliable);
             let open = if promised { flow.open(world.now + early) } else { Vec::new() };

@@ -45,7 +45,7 @@ impl World {
         let peer = &mut self.gateway.peers[at];
         let Some(session) = &mut peer.live else { return false };
         let early = now + doubt.early;
-        let (nonce, oracle) = (session.hello_nonce(), &mut self.devices[at].oracle);
+        let (nonce, oracle) = (session.hello_id(), &mut self.devices[at].oracle);
         let mut checked = Ok(());
         while let Some(event) = session.poll_event() {
             moved = true;

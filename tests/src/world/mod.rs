@@ -195,7 +195,7 @@ impl World {
                 checked = checked.and(Err(format!("{handed} commands taken, but in the ledger {counted}")));
             }
             if let Some(live) = &mut self.gateway.peers[at].live {
-                checked = checked.and(oracle.gateway_ledger(live.hello_nonce(), live.ledger()));
+                checked = checked.and(oracle.gateway_ledger(live.hello_id(), live.ledger()));
             }
             self.must(at, checked);
         }

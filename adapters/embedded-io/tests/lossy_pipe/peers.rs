@@ -24,14 +24,15 @@ pub(crate) fn framer(buffer: &mut [u8]) -> Framer<'_> {
 }
 
 pub(crate) fn device() -> Session<Medium> {
-    let identity = Identity { device: DeviceId::new(b"uart").unwrap(), boot_epoch: 1 };
+    let identity = Identity::insecure_plain(DeviceId::new(b"uart").unwrap(), 1);
     let channels = [ChannelConfig::durable(CHANNEL, SchemaId::named("test/1"))];
     Session::connect(&CONFIG, identity, &channels, [1; 32], Medium::new()).unwrap()
 }
 
 pub(crate) fn gateway() -> Gateway<Medium, Admit> {
     Gateway::new(|now, path, hello| {
-        let streams: Vec<_> = hello
+        let offer = hello.plain()?;
+        let streams: Vec<_> = offer
             .streams()
             .map(|stream| {
                 let epoch = stream.epoch.unwrap_or(StreamEpoch::new(1).unwrap());
@@ -39,7 +40,7 @@ pub(crate) fn gateway() -> Gateway<Medium, Admit> {
             })
             .collect();
         let (admission, cid) = (Admission { streams: &streams }, ConnectionId::new(&[7; 4]).unwrap());
-        Session::accept(&CONFIG, hello, &admission, cid, &[], [2; 32], Medium::new(), now, path).ok()
+        Session::accept(&CONFIG, &offer, &admission, cid, &[], [2; 32], Medium::new(), now, path).ok()
     })
 }
 

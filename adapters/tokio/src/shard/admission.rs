@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use whimbrel_core::{
-    Admission, CloseReason, DecodeError, Hello, OfferedStream, PathId, Session, Stats, StreamAdmission,
+    Admission, CloseReason, DecodeError, Hello, Offer, OfferedStream, PathId, Session, Stats, StreamAdmission,
 };
 
 use super::Shard;
@@ -34,8 +34,11 @@ impl Shard {
             self.stats.hello_no_room += 1;
             return;
         }
+        let Some(offer) = hello.plain() else {
+            return self.on_undecodable(path, DecodeError::Unknown);
+        };
         match self.table.find(&hello) {
-            Found::New => self.ask(path, &hello, bytes, events),
+            Found::New => self.ask(path, &offer, bytes, events),
             Found::Session(index) => {
                 self.stats.hello_repeated += 1;
                 if !self.in_time(path) {
@@ -54,7 +57,7 @@ impl Shard {
     }
 
     /// Puts the question to the application, if it has room for one.
-    fn ask(&mut self, path: Path, hello: &Hello<'_>, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
+    fn ask(&mut self, path: Path, hello: &Offer<'_>, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
         let device = hello.device();
         let prefix = self.config.limits.prefix.of(path.peer.ip());
         let known = self.table.places(device).live.is_some();
@@ -131,7 +134,7 @@ impl Shard {
             return;
         };
         let index = session.index as usize;
-        let Ok(hello) = Hello::parse(&bytes) else {
+        let Some(hello) = Hello::parse(&bytes).ok().and_then(|hello| hello.plain()) else {
             return self.table.drop_question(index);
         };
         match verdict {
@@ -148,7 +151,7 @@ impl Shard {
         }
     }
 
-    fn refuse(&mut self, path: Path, hello: &Hello<'_>, reason: CloseReason) {
+    fn refuse(&mut self, path: Path, hello: &Offer<'_>, reason: CloseReason) {
         self.stats.handshakes_refused += 1;
         let len = usize::from(self.config.core.max_datagram);
         let sent = self.outgoing.room(len).and_then(|room| whimbrel_core::refuse(hello, reason, room));
@@ -161,7 +164,7 @@ impl Shard {
     }
 
     /// Opens the session in the place of its question. `false`: it could not be.
-    fn accept(&mut self, key: SessionKey, path: Path, hello: &Hello<'_>, streams: &[StreamAdmission]) -> bool {
+    fn accept(&mut self, key: SessionKey, path: Path, hello: &Offer<'_>, streams: &[StreamAdmission]) -> bool {
         if !fits(hello, streams) {
             tracing::error!(device = %hello.device(), "the admission does not fit what the device offered");
             return false;
@@ -222,7 +225,7 @@ impl Shard {
 }
 
 /// Whether each offered stream has its admission, in the same order.
-fn fits(hello: &Hello<'_>, streams: &[StreamAdmission]) -> bool {
+fn fits(hello: &Offer<'_>, streams: &[StreamAdmission]) -> bool {
     let mut offered = hello.streams();
     let paired = |(offer, admitted): (OfferedStream, &StreamAdmission)| offer.id == admitted.id;
     offered.by_ref().zip(streams).all(paired) && hello.streams().count() == streams.len()

@@ -159,7 +159,7 @@ impl Table {
         let same = [places.live, places.pending]
             .into_iter()
             .flatten()
-            .find(|index| self.entry(*index).is_some_and(|entry| entry.session.hello_nonce() == hello.nonce()));
+            .find(|index| self.entry(*index).is_some_and(|entry| entry.session.hello_id() == hello.id()));
         if let Some(index) = same {
             return Found::Session(index);
         }

@@ -124,7 +124,7 @@ pub(crate) fn impatient() -> Config {
 }
 
 pub(crate) async fn client(server: SocketAddr, name: &str) -> Client {
-    let identity = Identity { device: device(name), boot_epoch: 0 };
+    let identity = Identity::insecure_plain(device(name), 0);
     let config = ClientConfig { core: impatient(), ..ClientConfig::default() };
     Client::connect(server, identity, &[ChannelConfig::durable(channel(), SCHEMA)], config).await.unwrap()
 }

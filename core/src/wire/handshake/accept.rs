@@ -1,14 +1,18 @@
 //! ACCEPT: a gateway takes a session.
 //!
 //! ```text
-//! header (2) | nonce of the HELLO (8) | own nonce (8) | cid: length 0, 4 or 8 (1), id | limits
-//! count (1), then for each stream of the HELLO, in the same order:
-//!   id (1) | epoch (varint u32, not 0) | next (varint) | credit (varint)
-//! streams that the gateway offers to send, as in HELLO, their epochs not 0 | CRC-32 (4)
+//! plain:   header (2) | echo (8) | own nonce (8) | terms | CRC-32 (4)
+//! sealed:  header (2) | echo (8) | e (32) | reset key (16) and terms, sealed | tag (16) | MAC of all before (16)
+//! terms:   cid: length 0, 4 or 8 (1), id | limits
+//!   count (1), then for each stream of the HELLO, in the same order:
+//!     id (1) | epoch (varint u32, not 0) | next (varint) | credit (varint)
+//!   streams that the gateway offers to send, as in HELLO, their epochs not 0
 //! ```
 
 use super::offer::{Listed, emit_list, entries, parse_list};
 use super::{Limits, LongType, OfferedStream, close, open_ours};
+#[cfg(feature = "seal")]
+use crate::wire::LongHeader;
 use crate::wire::{Reader, Writer};
 use crate::{BufferTooSmall, ConnectionId, DecodeError, SeqNo, StreamEpoch, StreamId};
 
@@ -50,9 +54,9 @@ impl Listed for AcceptedStream {
 /// What an ACCEPT says besides its streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptFields {
-    /// The nonce of the HELLO that it answers.
+    /// Names the HELLO that it answers ([`super::Claim::id`]).
     pub echo: u64,
-    /// A random number of the gateway's own.
+    /// A random number of the gateway's own; in a sealed ACCEPT none.
     pub nonce: u64,
     /// The connection id that packets to the gateway carry.
     pub cid: ConnectionId,
@@ -77,15 +81,25 @@ impl<'a> Accept<'a> {
     /// mode that is reserved, and for another packet type.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         let mut r = open_ours(datagram, LongType::Accept)?;
-        let fields =
-            AcceptFields { echo: r.u64()?, nonce: r.u64()?, cid: r.connection_id()?, limits: Limits::parse(&mut r)? };
+        Self::parse_terms(r.u64()?, r.u64()?, r)
+    }
+
+    fn parse_terms(echo: u64, nonce: u64, mut r: Reader<'a>) -> Result<Self, DecodeError> {
+        let fields = AcceptFields { echo, nonce, cid: r.connection_id()?, limits: Limits::parse(&mut r)? };
         let accepted = parse_list::<AcceptedStream>(&mut r, |_| true)?;
         let offered = parse_list::<OfferedStream>(&mut r, |offered| offered.epoch.is_some())?;
         r.finish()?;
         Ok(Self { fields, accepted, offered })
     }
 
-    /// The nonce of the HELLO that it answers.
+    /// What a sealed ACCEPT said, once it is open: the key of its RESETs, and the rest.
+    #[cfg(feature = "seal")]
+    pub(crate) fn opened(echo: u64, payload: &'a [u8]) -> Result<([u8; 16], Self), DecodeError> {
+        let mut r = Reader::new(payload);
+        Ok((r.array()?, Self::parse_terms(echo, 0, r)?))
+    }
+
+    /// Names the HELLO that it answers.
     pub const fn echo(&self) -> u64 {
         self.fields.echo
     }
@@ -130,11 +144,64 @@ pub fn emit_accept(
     close(LongType::Accept, buf, |w| {
         w.u64(fields.echo)?;
         w.u64(fields.nonce)?;
-        w.connection_id(&fields.cid)?;
-        fields.limits.emit(w)?;
-        emit_list(accepted, w)?;
-        emit_list(offered, w)
+        emit_terms(fields, accepted, offered, w)
     })
+}
+
+fn emit_terms(
+    fields: &AcceptFields,
+    accepted: impl Iterator<Item = AcceptedStream> + Clone,
+    offered: impl Iterator<Item = OfferedStream> + Clone,
+    w: &mut Writer<'_>,
+) -> Result<(), BufferTooSmall> {
+    w.connection_id(&fields.cid)?;
+    fields.limits.emit(w)?;
+    emit_list(accepted, w)?;
+    emit_list(offered, w)
+}
+
+/// A sealed ACCEPT, to be opened in place. Its MAC is that of the other answers: what does not come from the
+/// gateway costs no scalar multiplication.
+#[cfg(feature = "seal")]
+pub(crate) struct SealedAccept<'a> {
+    /// The gateway's ephemeral public key.
+    pub(crate) e: [u8; 32],
+    pub(crate) payload: &'a mut [u8],
+    pub(crate) tag: [u8; 16],
+}
+
+#[cfg(feature = "seal")]
+impl<'a> SealedAccept<'a> {
+    /// Bytes before the payload.
+    const FRONT: usize = LongHeader::LEN + 8 + 32;
+
+    /// Its parts, of a datagram whose form and MAC were checked ([`super::Answer`]).
+    pub(crate) fn parts(datagram: &'a mut [u8]) -> Option<Self> {
+        let (maced, _mac) = datagram.split_last_chunk_mut::<16>()?;
+        let (front, tag) = maced.split_last_chunk_mut()?;
+        let (front, payload) = front.split_at_mut_checked(Self::FRONT)?;
+        Some(Self { e: *front.last_chunk()?, payload, tag: *tag })
+    }
+
+    /// Writes one, still open, with room for the tag, up to the MAC. Returns where the payload lies.
+    pub(crate) fn emit(
+        fields: &AcceptFields,
+        e: &[u8; 32],
+        reset_key: &[u8; 16],
+        accepted: impl Iterator<Item = AcceptedStream> + Clone,
+        offered: impl Iterator<Item = OfferedStream> + Clone,
+        w: &mut Writer<'_>,
+    ) -> Result<core::ops::Range<usize>, BufferTooSmall> {
+        LongHeader::emit(LongType::Accept, w)?;
+        w.u64(fields.echo)?;
+        w.put(e)?;
+        let start = w.len();
+        w.put(reset_key)?;
+        emit_terms(fields, accepted, offered, w)?;
+        let end = w.len();
+        w.put(&[0; 16])?;
+        Ok(start..end)
+    }
 }
 
 #[cfg(test)]

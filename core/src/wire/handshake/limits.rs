@@ -35,6 +35,14 @@ impl Limits {
         Ok(limits)
     }
 
+    /// Bytes on the wire: five varints.
+    pub(crate) fn wire_len(&self) -> usize {
+        let mut buf = [0; 4 * 3 + 5];
+        let mut w = Writer::new(&mut buf);
+        let _fits = self.emit(&mut w);
+        w.len()
+    }
+
     pub(super) fn emit(&self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
         w.varint(u64::from(self.max_datagram))?;
         w.varint(u64::from(self.max_message))?;

@@ -1,16 +1,23 @@
-//! Handshake packets: HELLO, ACCEPT, REFUSE and RESET, in plain protection.
+//! Handshake packets: HELLO, ACCEPT, and the other answers, plain and sealed.
 //!
-//! Every one is a long header, a body, and the CRC-32 of all bytes before it.
+//! Every one is a long header, a body, and what protects it: in plain protection the CRC-32 of all bytes
+//! before it; sealed, a tag or a MAC, which only those can check that have the keys.
 
 mod accept;
+#[cfg(feature = "seal")]
+pub(crate) mod answer;
 mod hello;
 mod limits;
 mod offer;
 mod refuse;
 mod reset;
 
+#[cfg(feature = "seal")]
+pub(crate) use accept::SealedAccept;
 pub use accept::{Accept, AcceptFields, AcceptedStream, emit_accept};
-pub use hello::{Hello, HelloFields, emit_hello};
+pub use hello::{Claim, Hello, HelloFields, Offer, Protection, emit_hello};
+#[cfg(feature = "seal")]
+pub(crate) use hello::{emit_prologue, emit_terms};
 pub use limits::Limits;
 pub use offer::{OfferedStream, STREAMS_MAX};
 pub use refuse::{REFUSE_LEN, Refuse, RefuseCode, refuse, refuse_version};
@@ -26,20 +33,26 @@ pub fn is_intact(datagram: &[u8]) -> bool {
     crc::checked(datagram).is_some()
 }
 
-/// The body of a packet of this kind: type, then version (`None` takes any), then integrity.
-fn open(datagram: &[u8], kind: LongType, version: Option<u8>) -> Result<Reader<'_>, DecodeError> {
-    let (header, _) = LongHeader::parse(datagram)?;
+/// What follows the header of a packet of this kind, and its version.
+fn open_any(datagram: &[u8], kind: LongType) -> Result<(u8, Reader<'_>), DecodeError> {
+    let (header, rest) = LongHeader::parse(datagram)?;
     if header.kind != kind {
         return Err(DecodeError::Unknown);
     }
-    if version.is_some_and(|version| version != header.version) {
+    Ok((header.version, Reader::new(rest)))
+}
+
+/// The body of a plain packet of this kind: type, then version (`None` takes any), then integrity.
+fn open(datagram: &[u8], kind: LongType, version: Option<u8>) -> Result<Reader<'_>, DecodeError> {
+    let (found, _) = open_any(datagram, kind)?;
+    if version.is_some_and(|version| version != found) {
         return Err(DecodeError::Version);
     }
     let whole = crc::checked(datagram).ok_or(DecodeError::Invalid)?;
     whole.get(LongHeader::LEN..).map(Reader::new).ok_or(DecodeError::Truncated)
 }
 
-/// Writes a packet of this kind into `buf` and says how long it is.
+/// Writes a plain packet of this kind into `buf` and says how long it is.
 fn close(
     kind: LongType,
     buf: &mut [u8],
@@ -53,7 +66,7 @@ fn close(
     Ok(w.len())
 }
 
-/// The body of a packet of our version.
+/// The body of a plain packet of our version.
 fn open_ours(datagram: &[u8], kind: LongType) -> Result<Reader<'_>, DecodeError> {
     open(datagram, kind, Some(VERSION))
 }

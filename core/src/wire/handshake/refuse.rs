@@ -4,10 +4,9 @@
 //! header (2) | nonce of the HELLO (8) | code (1) | lowest version (1) | highest version (1) | CRC-32 (4)
 //! ```
 
-use super::hello::Invariant;
-use super::{Hello, LongType, close, open};
-use crate::wire::{LongHeader, VERSION};
-use crate::{CloseReason, DecodeError};
+use super::{Claim, LongType, Offer, Protection, close, open};
+use crate::wire::{LongHeader, Reader, VERSION, Writer};
+use crate::{BufferTooSmall, CloseReason, DecodeError};
 
 /// Bytes of a REFUSE on the wire.
 pub const REFUSE_LEN: usize = LongHeader::LEN + 8 + 3 + 4;
@@ -24,6 +23,15 @@ pub enum RefuseCode {
 }
 
 impl RefuseCode {
+    /// What a gateway that closes for this reason says.
+    pub(crate) const fn from_reason(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Refused => Self::Refused,
+            CloseReason::Version => Self::Version,
+            _ => Self::Busy,
+        }
+    }
+
     const fn to_wire(self) -> u8 {
         match self {
             Self::Refused => 1,
@@ -53,57 +61,63 @@ impl Refuse {
     /// `Invalid` for a wrong CRC-32 or a field out of its range; `Unknown` for another packet type.
     pub fn parse(datagram: &[u8]) -> Result<Self, DecodeError> {
         let mut r = open(datagram, LongType::Refuse, None)?;
-        let echo = r.u64()?;
-        let code = match r.u8()? {
-            1 => RefuseCode::Refused,
-            2 => RefuseCode::Version,
-            3 => RefuseCode::Busy,
-            _ => return Err(DecodeError::Invalid),
-        };
-        let (lowest, highest) = (r.u8()?, r.u8()?);
+        let refuse = parse_refusal(r.u64()?, &mut r)?;
         r.finish()?;
-        if lowest > highest {
-            return Err(DecodeError::Invalid);
-        }
-        Ok(Self { echo, code, lowest, highest })
+        Ok(refuse)
     }
 }
 
-/// Writes the answer to a HELLO that is not taken, and returns its length; `None` when `buf` is
-/// shorter than [`REFUSE_LEN`]. It is shorter than any HELLO.
+/// What follows the echo.
+pub(super) fn parse_refusal(echo: u64, r: &mut Reader<'_>) -> Result<Refuse, DecodeError> {
+    let code = match r.u8()? {
+        1 => RefuseCode::Refused,
+        2 => RefuseCode::Version,
+        3 => RefuseCode::Busy,
+        _ => return Err(DecodeError::Invalid),
+    };
+    let (lowest, highest) = (r.u8()?, r.u8()?);
+    if lowest > highest {
+        return Err(DecodeError::Invalid);
+    }
+    Ok(Refuse { echo, code, lowest, highest })
+}
+
+/// What follows the header.
+pub(super) fn put_refusal(refuse: &Refuse, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
+    w.u64(refuse.echo)?;
+    w.put(&[refuse.code.to_wire(), refuse.lowest, refuse.highest])
+}
+
+/// Writes the answer to a plain HELLO that is not taken, and returns its length; `None` when it is sealed,
+/// or `buf` shorter than [`REFUSE_LEN`]. It is shorter than any HELLO.
 ///
 /// [`CloseReason::Refused`] and [`CloseReason::Version`] are told as such, any other reason as busy.
-pub fn refuse(hello: &Hello<'_>, reason: CloseReason, buf: &mut [u8]) -> Option<usize> {
-    let code = match reason {
-        CloseReason::Refused => RefuseCode::Refused,
-        CloseReason::Version => RefuseCode::Version,
-        _ => RefuseCode::Busy,
-    };
-    emit(hello.nonce(), code, buf)
-}
-
-/// Writes the answer to a HELLO of a version that we do not speak, and returns its length. `None`
-/// when the datagram is none, is damaged, or is of our version; when it is not longer than the
-/// answer; or when `buf` is shorter than [`REFUSE_LEN`].
-pub fn refuse_version(datagram: &[u8], buf: &mut [u8]) -> Option<usize> {
-    let (header, _) = LongHeader::parse(datagram).ok()?;
-    let hello = Invariant::of(datagram).ok()?;
-    if header.version == VERSION || datagram.len() <= REFUSE_LEN {
+pub fn refuse(offer: &Offer<'_>, reason: CloseReason, buf: &mut [u8]) -> Option<usize> {
+    if offer.is_sealed() {
         return None;
     }
-    emit(hello.nonce, RefuseCode::Version, buf)
+    emit(offer.id(), RefuseCode::from_reason(reason), buf)
+}
+
+/// Writes the answer to a plain HELLO of a version that we do not speak, and returns its length. `None`
+/// when the datagram is none, is damaged or sealed, or is of our version; when it is not longer than the
+/// answer; or when `buf` is shorter than [`REFUSE_LEN`].
+pub fn refuse_version(datagram: &[u8], buf: &mut [u8]) -> Option<usize> {
+    let claim = Claim::parse(datagram).ok().filter(|claim| claim.protection() == Protection::Plain)?;
+    if claim.version() == VERSION || datagram.len() <= REFUSE_LEN {
+        return None;
+    }
+    emit(claim.id(), RefuseCode::Version, buf)
 }
 
 fn emit(echo: u64, code: RefuseCode, buf: &mut [u8]) -> Option<usize> {
-    close(LongType::Refuse, buf, |w| {
-        w.u64(echo)?;
-        w.put(&[code.to_wire(), VERSION, VERSION])
-    })
-    .ok()
+    let refuse = Refuse { echo, code, lowest: VERSION, highest: VERSION };
+    close(LongType::Refuse, buf, |w| put_refusal(&refuse, w)).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Hello;
     use super::super::hello::tests::small;
     use super::super::tests::resealed;
     use super::*;
@@ -112,7 +126,7 @@ mod tests {
 
     fn refused(reason: CloseReason) -> Vec<u8> {
         let (hello, mut buf) = (small(), [0; REFUSE_LEN]);
-        let len = refuse(&Hello::parse(&hello).unwrap(), reason, &mut buf).unwrap();
+        let len = refuse(&Hello::parse(&hello).unwrap().plain().unwrap(), reason, &mut buf).unwrap();
         assert!(len < hello.len());
         buf[..len].to_vec()
     }
@@ -124,11 +138,14 @@ mod tests {
             (CloseReason::Version, RefuseCode::Version),
             (CloseReason::GoingAway, RefuseCode::Busy),
         ] {
-            let echo = Hello::parse(&small()).unwrap().nonce();
+            let echo = Hello::parse(&small()).unwrap().id();
             assert_eq!(Refuse::parse(&refused(reason)), Ok(Refuse { echo, code, lowest: 1, highest: 1 }));
         }
         let hello = small();
-        assert_eq!(refuse(&Hello::parse(&hello).unwrap(), CloseReason::Refused, &mut [0; REFUSE_LEN - 1]), None);
+        assert_eq!(
+            refuse(&Hello::parse(&hello).unwrap().plain().unwrap(), CloseReason::Refused, &mut [0; REFUSE_LEN - 1]),
+            None
+        );
     }
 
     #[test]

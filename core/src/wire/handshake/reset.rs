@@ -1,7 +1,8 @@
 //! RESET: the session of a packet is not known here.
 //!
 //! ```text
-//! header (2) | the last 4 bytes of the packet that caused it | CRC-32 of all of that packet (4) | CRC-32 (4)
+//! plain:   header (2) | the last 4 bytes of the packet that caused it | CRC-32 of all of that packet (4) | CRC-32 (4)
+//! sealed:  header (2) | the last 4 bytes of the packet that caused it | MAC of these (16), under the session's reset key
 //! ```
 
 use super::{LongType, close, open_ours};

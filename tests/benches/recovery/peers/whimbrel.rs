@@ -66,7 +66,7 @@ impl<D: Memory + Default> Whimbrel<D> {
         };
         let device = DeviceId::new(b"bench").expect("5 bytes are a device id");
         let config = Config { receive_window: WINDOW, ..Config::new() };
-        let identity = Identity { device, boot_epoch: 0 };
+        let identity = Identity::insecure_plain(device, 0);
         let session = Session::connect(&config, identity, channels, draw(), D::default());
         let device = session.expect("the bench's channels fit its memory");
         Self { config, device, gateway: None, random: draw(), arrived: VecDeque::new() }
@@ -76,8 +76,8 @@ impl<D: Memory + Default> Whimbrel<D> {
 impl<D: Memory> Whimbrel<D> {
     /// A HELLO reached the gateway.
     fn open(&mut self, now: Instant, datagram: &[u8]) {
-        let hello = Hello::parse(datagram).expect("the link spoils nothing");
-        if let Some(session) = self.gateway.as_mut().filter(|session| session.hello_nonce() == hello.nonce()) {
+        let hello = Hello::parse(datagram).ok().and_then(|hello| hello.plain()).expect("the link spoils nothing");
+        if let Some(session) = self.gateway.as_mut().filter(|session| session.hello_id() == hello.id()) {
             return session.repeat_accept(now, PATH);
         }
         let first = StreamEpoch::new(1).expect("epochs are counted from 1");

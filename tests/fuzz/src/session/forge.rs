@@ -15,7 +15,7 @@ pub(super) fn packet(member: &Member, to_device: bool, source: &mut Source<'_>) 
     let mut w = Writer::new(&mut buf);
     header.emit(&mut w).and_then(|()| w.put(source.bytes(len))).expect("13 bytes and 255 fit");
     let mut bytes = w.written().to_vec();
-    bytes.extend(trailer((member.session.hello_nonce(), member.nonce), to_device, PacketNumber::new(pn), &bytes));
+    bytes.extend(trailer((member.session.hello_id(), member.nonce), to_device, PacketNumber::new(pn), &bytes));
     Datagram { bytes, tainted: true }
 }
 

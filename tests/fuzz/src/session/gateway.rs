@@ -3,6 +3,7 @@
 use super::oracle::{Oracle, Row};
 use super::ram::{Ram, Size};
 use std::collections::BTreeMap;
+use whimbrel_core::Offer;
 use whimbrel_core::wire::{Accept, RESET_LEN};
 use whimbrel_core::{
     Admission, ChannelConfig, CloseReason, Config, ConnectionId, Hello, Instant, OfferedStream, PathId, Received,
@@ -68,8 +69,8 @@ impl Gateway {
         let done = match route(datagram) {
             Ok(Route::Hello) => match Hello::parse(datagram) {
                 Ok(hello) => {
-                    self.on_hello(now, path, &hello, oracle);
-                    true
+                    let offer = hello.plain();
+                    offer.inspect(|offer| self.on_hello(now, path, offer, oracle)).is_some()
                 }
                 Err(_) => {
                     let mut buf = [0; wire::REFUSE_LEN];
@@ -83,13 +84,13 @@ impl Gateway {
         (Vec::new(), done)
     }
 
-    fn on_hello(&mut self, now: Instant, path: PathId, hello: &Hello<'_>, oracle: &mut Oracle) {
+    fn on_hello(&mut self, now: Instant, path: PathId, hello: &Offer<'_>, oracle: &mut Oracle) {
         if let Some(reason) = self.refusal.take() {
             let mut buf = [0; wire::REFUSE_LEN];
             self.answers.extend(refuse(hello, reason, &mut buf).map(|len| buf[..len].to_vec()));
             return;
         }
-        if let Some(member) = self.members.iter_mut().find(|member| member.session.hello_nonce() == hello.nonce()) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.session.hello_id() == hello.id()) {
             member.session.repeat_accept(now, path);
             return;
         }

@@ -362,6 +362,6 @@ fn delivery(channels: &[ChannelConfig], row: &Row) -> Delivery {
 }
 
 fn connect(config: &Config, size: Size, channels: &[ChannelConfig], boot: u32) -> Session<Ram> {
-    let identity = Identity { device: DeviceId::new(b"d").expect("a byte is an id"), boot_epoch: boot };
+    let identity = Identity::insecure_plain(DeviceId::new(b"d").expect("a byte is an id"), boot);
     Session::connect(config, identity, channels, [boot as u8; 32], size.allocate()).expect("the channels fit")
 }

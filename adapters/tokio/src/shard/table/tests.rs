@@ -13,7 +13,7 @@ fn path() -> Path {
 
 /// A device's request; the seed makes its nonce.
 fn hello(name: &str, seed: u8) -> Vec<u8> {
-    let identity = Identity { device: DeviceId::new(name.as_bytes()).unwrap(), boot_epoch: 0 };
+    let identity = Identity::insecure_plain(DeviceId::new(name.as_bytes()).unwrap(), 0);
     let channels = [ChannelConfig::durable(ChannelId::new(1).unwrap(), SchemaId(1))];
     let config = Config::default();
     let mut device = Session::connect(&config, identity, &channels, [seed; 32], GatewayMemory::new()).unwrap();
@@ -36,7 +36,7 @@ fn ask(table: &mut Table, bytes: &[u8]) -> SessionKey {
 /// Answers the question with a session. Returns its place and that of the one it replaces.
 fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
     let (_, bytes) = table.take_question(key).unwrap();
-    let hello = Hello::parse(&bytes).unwrap();
+    let hello = Hello::parse(&bytes).unwrap().plain().unwrap();
     let admit = |id| StreamAdmission { id, epoch: StreamEpoch::new(1).unwrap(), next: SeqNo::ZERO };
     let streams: Vec<_> = hello.streams().map(|offer| admit(offer.id)).collect();
     let index = key.index as usize;
