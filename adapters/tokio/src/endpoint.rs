@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use whimbrel_core::{ChannelId, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, MessageId};
 
 use crate::answer::answered;
 use crate::clock::Clock;
 use crate::config::EndpointConfig;
 use crate::error::{DownlinkError, EndpointError};
 use crate::event::{Committed, Events, SessionKey};
+use crate::limits::{Access, AccessLists, Progress, Shared};
 use crate::mailbox::Mailbox;
 use crate::shard::{self, Downlink, Links, Shard};
 use crate::socket::{self, Socket};
@@ -63,8 +64,10 @@ impl Endpoint {
         let (forward, forwarded): (Vec<_>, Vec<_>) =
             (0..config.shards).map(|_| mpsc::channel(FORWARD_CAPACITY)).unzip();
         let (clock, hasher, config) = (Clock::new(), RandomState::new(), Arc::new(config));
+        let shared = Arc::new(Shared::new(&config.limits, config.shards));
+        let access = Arc::new(Access::new(&config.limits.access));
         let mut tasks = JoinSet::new();
-        let mut shards = Vec::new();
+        let (mut shards, mut progress) = (Vec::new(), Vec::new());
         for (number, (socket, forwarded)) in sockets.into_iter().zip(forwarded).enumerate() {
             let (downlink, downlinks) = mpsc::channel(DOWNLINK_CAPACITY);
             let handle = ShardHandle { mailbox: Arc::default(), downlink, stats: Arc::default() };
@@ -73,14 +76,18 @@ impl Endpoint {
                 stats: Arc::clone(&handle.stats),
                 forward: forward.clone(),
                 hasher: hasher.clone(),
+                shared: Arc::clone(&shared),
+                access: Arc::clone(&access),
+                progress: Progress::new(Arc::clone(&handle.mailbox)),
             };
+            progress.push(Arc::clone(&links.progress));
             let shard = Shard::new(number, Arc::clone(&config), clock.now(), socket.outgoing(), links);
             let inputs = shard::Inputs { socket, clock, events: events.clone(), forwarded, downlinks };
             tasks.spawn(shard::run(shard, inputs));
             shards.push(handle);
         }
         tracing::info!(address = %local_addr, shards = shards.len(), "endpoint bound");
-        Ok((Self { local_addr, handle: Handle { shards: shards.into() }, tasks }, Events { receiver }))
+        Ok((Self { local_addr, handle: Handle { shards: shards.into() }, tasks }, Events { receiver, progress }))
     }
 
     /// The address, with the real port.
@@ -141,6 +148,24 @@ impl Handle {
         answered(&shard.downlink, answer).await.unwrap_or(Err(DownlinkError::Closed))
     }
 
+    /// Replaces the lists of who is heard. Holds from each shard's next turn on; sessions that are shut out stay
+    /// until they are idle for too long.
+    pub fn set_access(&self, lists: &AccessLists) {
+        let access = Arc::new(Access::new(lists));
+        for shard in self.shards.iter() {
+            shard.mailbox.set_access(Arc::clone(&access));
+        }
+    }
+
+    /// Ends the device's session and its handshakes, if it has any, at each shard's next turn. The device is told
+    /// that it is refused; what it sent before and nobody took is not handed on, and stays with the device if it is durable.
+    /// To keep it out, refuse its next request too.
+    pub fn disconnect(&self, device: DeviceId) {
+        for shard in self.shards.iter() {
+            shard.mailbox.disconnect(device);
+        }
+    }
+
     /// Counters, summed over all shards and sessions, also those that ended.
     pub fn stats(&self) -> EndpointStats {
         let mut sum = EndpointStats::default();
@@ -162,6 +187,7 @@ fn check(config: &EndpointConfig) -> Result<(), EndpointError> {
     within("event_capacity", config.event_capacity, config.shards + 1, 1 << 20)?;
     let (min, max) = (whimbrel_core::Config::MIN_DATAGRAM, whimbrel_core::Config::MAX_DATAGRAM);
     within("max_datagram", config.core.max_datagram.into(), min.into(), max.into())?;
+    config.limits.check()?;
     if config.downlink.iter().any(|channel| channel.durable) {
         return Err(EndpointError::DurableDownlink);
     }

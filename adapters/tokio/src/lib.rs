@@ -16,6 +16,7 @@ mod endpoint;
 mod error;
 mod event;
 mod hello;
+mod limits;
 mod mailbox;
 mod shard;
 mod socket;
@@ -27,4 +28,7 @@ pub use endpoint::{Endpoint, Handle};
 pub use error::{ClientError, DownlinkError, EndpointError};
 pub use event::{Committed, Events, GatewayEvent, Reading, SessionKey};
 pub use hello::HelloRequest;
+/// The type of the networks in [`AccessLists`].
+pub use ipnet::IpNet;
+pub use limits::{AccessLists, Limits, PrefixLengths, Rate, StrikeLimits};
 pub use stats::EndpointStats;

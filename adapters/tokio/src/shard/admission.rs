@@ -12,6 +12,7 @@ use super::paths::Paths;
 use super::table::{Entry, Found, GatewayMemory, stream_bit};
 use crate::event::{GatewayEvent, SessionKey};
 use crate::hello::{HelloRequest, Reply, Verdict};
+use crate::limits::{Allowance, Refusal, Waiting};
 use crate::socket::Path;
 
 impl Shard {
@@ -20,7 +21,7 @@ impl Shard {
         let hello = match Hello::parse(bytes) {
             Ok(hello) => hello,
             Err(error) => {
-                self.count_undecodable(error);
+                self.on_undecodable(path, error);
                 if error == DecodeError::Version
                     && self.answer_stranger(path, bytes, whimbrel_core::wire::refuse_version)
                 {
@@ -34,12 +35,15 @@ impl Shard {
             return;
         }
         let Some(offer) = hello.plain() else {
-            return self.count_undecodable(DecodeError::Unknown);
+            return self.on_undecodable(path, DecodeError::Unknown);
         };
         match self.table.find(&hello) {
             Found::New => self.ask(path, &offer, bytes, events),
             Found::Session(index) => {
                 self.stats.hello_repeated += 1;
+                if !self.in_time(path) {
+                    return;
+                }
                 let now = self.now;
                 if let Some(entry) = self.table.entry(index) {
                     let path = entry.paths.id(path);
@@ -54,13 +58,23 @@ impl Shard {
 
     /// Puts the question to the application, if it has room for one.
     fn ask(&mut self, path: Path, hello: &Offer<'_>, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
+        let device = hello.device();
+        let prefix = self.config.limits.prefix.of(path.peer.ip());
+        let known = self.table.places(device).live.is_some();
+        let Some(seat) = self.links.shared.seats.take(prefix, known) else {
+            self.stats.hello_prefix_full += 1;
+            return self.report(Refusal::PrefixFull, path);
+        };
+        if !self.in_time(path) {
+            return;
+        }
         let Ok(permit) = events.try_reserve() else {
             return self.no_room(path);
         };
-        let session = self.table.ask(hello.device(), path, bytes.to_vec());
+        let session = self.table.ask(device, path, bytes.to_vec(), seat);
         permit.send(GatewayEvent::Hello(HelloRequest {
             session,
-            device: hello.device(),
+            device,
             boot_epoch: hello.boot_epoch(),
             peer: path.peer,
             streams: hello.streams().collect(),
@@ -68,11 +82,23 @@ impl Shard {
         }));
     }
 
+    /// Whether requests do not come too often. An answer once more counts like a first one: it costs the same, and
+    /// whoever repeats a request that he has seen can have it sent to anybody.
+    fn in_time(&mut self, path: Path) -> bool {
+        let Err(refusal) = self.links.shared.handshake(self.config.limits.prefix.of(path.peer.ip())) else {
+            return true;
+        };
+        match refusal {
+            Refusal::PrefixRate => self.stats.hello_prefix_limited += 1,
+            _ => self.stats.hello_limited += 1,
+        }
+        self.report(refusal, path);
+        false
+    }
+
     fn no_room(&mut self, path: Path) {
         self.stats.hello_no_room += 1;
-        if self.noise.check().is_ok() {
-            tracing::warn!(peer = %path.peer, total = self.stats.hello_no_room, "no room for another handshake");
-        }
+        self.report(Refusal::NoRoom, path);
     }
 
     /// Verdicts, commits and the word to shut down.
@@ -87,6 +113,13 @@ impl Shard {
                 entry.session.commit(now, stream, next);
                 self.touch(index);
             }
+        }
+        if let Some(access) = mail.access {
+            self.links.access = access;
+        }
+        // After the verdicts: what those opened ends too.
+        for device in mail.disconnect {
+            self.disconnect(device);
         }
         if mail.shutdown && !self.closing {
             self.closing = true;
@@ -125,8 +158,8 @@ impl Shard {
         if let Some(len) = sent {
             self.outgoing.push(path, len);
         }
-        if self.noise.check().is_ok() {
-            tracing::info!(device = %hello.device(), peer = %path.peer, ?reason, "device refused");
+        if let Some(count) = self.reports.note(Refusal::Application, self.now) {
+            tracing::info!(device = %hello.device(), peer = %path.peer, ?reason, count, "{}", Refusal::Application.reason());
         }
     }
 
@@ -173,6 +206,12 @@ impl Shard {
             dirty: false,
             deferred: false,
             leaving: false,
+            cut: false,
+            waits: false,
+            limited: None,
+            allowance: Allowance::new(&self.config.limits, &self.links.shared.time),
+            waiting: Waiting::new(self.config.limits.device_waiting),
+            seat: None,
             armed: None,
             heard: self.now,
             counted: Stats::default(),

@@ -9,6 +9,7 @@ use whimbrel_core::{ConnectionId, DeviceId, Hello, Host, Instant, Session, Stats
 use super::cid::CidLayout;
 use super::paths::Paths;
 use crate::event::SessionKey;
+use crate::limits::{Allowance, Seat, Waiting};
 use crate::socket::Path;
 
 /// A session's memory on this side, allocated when it is accepted. What comes early waits in it, so
@@ -30,6 +31,7 @@ pub(crate) struct Asking {
     path: Path,
     /// The device's request, valid when it came.
     hello: Vec<u8>,
+    seat: Seat,
 }
 
 /// A session and what the shard knows about it.
@@ -49,6 +51,16 @@ pub(crate) struct Entry {
     pub(crate) deferred: bool,
     /// Leave was taken.
     pub(crate) leaving: bool,
+    /// The application wants no more of it.
+    pub(crate) cut: bool,
+    /// On the list of those of which too much waits for the application.
+    pub(crate) waits: bool,
+    /// The device has sent too much; by then its messages are taken again.
+    pub(crate) limited: Option<Instant>,
+    pub(crate) allowance: Allowance,
+    pub(crate) waiting: Waiting,
+    /// Its place among those of its network.
+    pub(crate) seat: Option<Seat>,
     pub(crate) armed: Option<Instant>,
     /// When the last good datagram came.
     pub(crate) heard: Instant,
@@ -126,7 +138,7 @@ impl Table {
         })
     }
 
-    fn places(&self, device: DeviceId) -> Places {
+    pub(crate) fn places(&self, device: DeviceId) -> Places {
         self.devices.get(&device).copied().unwrap_or_default()
     }
 
@@ -163,11 +175,11 @@ impl Table {
     }
 
     /// Keeps a question; its key names the session to be.
-    pub(crate) fn ask(&mut self, device: DeviceId, path: Path, hello: Vec<u8>) -> SessionKey {
+    pub(crate) fn ask(&mut self, device: DeviceId, path: Path, hello: Vec<u8>, seat: Seat) -> SessionKey {
         self.serial += 1;
         let index = self.slots.vacant_key();
         let key = SessionKey { shard: self.shard as u16, index: index as u32, serial: self.serial };
-        self.slots.insert(Slot::Asking(Asking { key, device, path, hello }));
+        self.slots.insert(Slot::Asking(Asking { key, device, path, hello, seat }));
         self.devices.entry(device).or_default().asking = Some(index);
         self.pending += 1;
         key
@@ -202,7 +214,12 @@ impl Table {
     /// of the pending session that it replaces.
     pub(crate) fn open_pending(&mut self, index: usize, entry: Entry) -> Option<usize> {
         let device = entry.device;
-        *self.slots.get_mut(index)? = Slot::Open(Box::new(entry));
+        let slot = self.slots.get_mut(index)?;
+        if let Slot::Asking(asking) = mem::replace(slot, Slot::Open(Box::new(entry)))
+            && let Slot::Open(entry) = slot
+        {
+            entry.seat = Some(asking.seat);
+        }
         let places = self.devices.entry(device).or_default();
         places.asking = None;
         places.pending.replace(index)

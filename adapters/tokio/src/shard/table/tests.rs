@@ -5,6 +5,7 @@ use whimbrel_core::{
 };
 
 use super::*;
+use crate::limits::{Limits, PrefixLengths, Seats, Time};
 
 fn path() -> Path {
     Path { peer: SocketAddr::from(([127, 0, 0, 1], 1)), local: None }
@@ -28,7 +29,8 @@ fn found(table: &mut Table, bytes: &[u8]) -> Found {
 
 fn ask(table: &mut Table, bytes: &[u8]) -> SessionKey {
     let device = Hello::parse(bytes).unwrap().device();
-    table.ask(device, path(), bytes.to_vec())
+    let seat = Seats::new(1).take(PrefixLengths { v4: 32, v6: 64 }.of(path().peer.ip()), false).unwrap();
+    table.ask(device, path(), bytes.to_vec(), seat)
 }
 
 /// Answers the question with a session. Returns its place and that of the one it replaces.
@@ -54,6 +56,12 @@ fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
         dirty: false,
         deferred: false,
         leaving: false,
+        cut: false,
+        waits: false,
+        limited: None,
+        allowance: Allowance::new(&Limits::default(), &Time::default()),
+        waiting: Waiting::new(1),
+        seat: None,
         armed: None,
         heard: Instant::ZERO,
         counted: Stats::default(),
