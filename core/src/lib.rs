@@ -5,7 +5,7 @@
 //! caller's: [`Small`], [`Medium`] and [`Large`] are presets of at most 2, 8 and 32 KiB a session,
 //! [`Uplink`] one of 8 KiB for much to send and little to receive, [`Host`] one of 64 KiB for a gateway.
 //!
-//! Features: `seal` (sealed sessions; on by default), `typed` (messages as serde types, by postcard).
+//! Features: `typed` (messages as serde types, by postcard).
 #![no_std]
 #![forbid(unsafe_code)]
 

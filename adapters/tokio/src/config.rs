@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use whimbrel_core::{ChannelConfig, Config};
 
+use crate::limits::Limits;
+
 /// The tunables of an endpoint. The defaults suit a gateway of ten thousand devices.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
@@ -15,7 +17,8 @@ pub struct EndpointConfig {
     pub sessions_max: usize,
     /// Most handshakes at a time that await the application or the device's first packet, over all shards. Default 1024.
     pub pending_max: usize,
-    /// Events that wait for the application; one carries at most [`EndpointConfig::READINGS_MAX`] readings. Default 256.
+    /// Events that wait for the application; one carries at most [`EndpointConfig::READINGS_MAX`] readings of
+    /// [`EndpointConfig::READINGS_BYTES_MAX`] bytes. Default 256: at most some 66 MiB.
     pub event_capacity: usize,
     /// A session is dropped after this long without a datagram for it. Default 24 hours.
     pub idle_timeout: Duration,
@@ -25,11 +28,15 @@ pub struct EndpointConfig {
     pub resets_per_second: u32,
     /// The channels that the gateway sends on, the same for every session. They cannot be durable yet. Default none.
     pub downlink: Vec<ChannelConfig>,
+    /// How much each network and each device may take.
+    pub limits: Limits,
 }
 
 impl EndpointConfig {
     /// Most readings in one event; more than that wait for the next.
     pub const READINGS_MAX: usize = 1024;
+    /// Memory of the readings in one event, in bytes; what would come after them waits for the next.
+    pub const READINGS_BYTES_MAX: usize = 256 << 10;
     /// Most shards: the connection id spends 6 of its 32 bits on them.
     pub const SHARDS_MAX: usize = 64;
 }
@@ -47,6 +54,7 @@ impl Default for EndpointConfig {
             pending_timeout: Duration::from_secs(10),
             resets_per_second: 1000,
             downlink: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }

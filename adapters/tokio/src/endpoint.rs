@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use whimbrel_core::{ChannelId, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, MessageId};
 
 use crate::answer::answered;
 use crate::clock::Clock;
 use crate::config::EndpointConfig;
 use crate::error::{DownlinkError, EndpointError};
 use crate::event::{Committed, Events, SessionKey};
+use crate::limits::{Access, AccessLists, Progress, Shared};
 use crate::mailbox::Mailbox;
-use crate::shard::{self, Downlink, Links, Shard};
+use crate::protection::Protection;
+use crate::shard::{self, Downlink, Guard, Links, Shard};
 use crate::socket::{self, Socket};
 use crate::stats::EndpointStats;
 
@@ -47,9 +49,18 @@ struct ShardHandle {
 
 impl Endpoint {
     /// Binds `listen` (port 0: any free one) and starts the shards on the current runtime.
-    pub async fn bind(listen: SocketAddr, config: EndpointConfig) -> Result<(Self, Events), EndpointError> {
+    pub async fn bind(
+        listen: SocketAddr,
+        protection: Protection,
+        config: EndpointConfig,
+    ) -> Result<(Self, Events), EndpointError> {
         check(&config)?;
-        getrandom::u32().map_err(EndpointError::Random)?;
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(EndpointError::Random)?;
+        if matches!(protection, Protection::InsecurePlain) {
+            tracing::warn!("sessions are not protected: anybody can read, forge and replay them");
+        }
+        let guard = Guard::new(protection, secret);
         let bind_error = |source| EndpointError::Bind { address: listen, source };
         let sockets = bind_all(listen, config.shards).map_err(bind_error)?;
         let local_addr = match sockets.first() {
@@ -63,8 +74,10 @@ impl Endpoint {
         let (forward, forwarded): (Vec<_>, Vec<_>) =
             (0..config.shards).map(|_| mpsc::channel(FORWARD_CAPACITY)).unzip();
         let (clock, hasher, config) = (Clock::new(), RandomState::new(), Arc::new(config));
+        let shared = Arc::new(Shared::new(&config.limits, config.shards));
+        let access = Arc::new(Access::new(&config.limits.access));
         let mut tasks = JoinSet::new();
-        let mut shards = Vec::new();
+        let (mut shards, mut progress) = (Vec::new(), Vec::new());
         for (number, (socket, forwarded)) in sockets.into_iter().zip(forwarded).enumerate() {
             let (downlink, downlinks) = mpsc::channel(DOWNLINK_CAPACITY);
             let handle = ShardHandle { mailbox: Arc::default(), downlink, stats: Arc::default() };
@@ -73,14 +86,19 @@ impl Endpoint {
                 stats: Arc::clone(&handle.stats),
                 forward: forward.clone(),
                 hasher: hasher.clone(),
+                shared: Arc::clone(&shared),
+                access: Arc::clone(&access),
+                guard: guard.clone(),
+                progress: Progress::new(Arc::clone(&handle.mailbox)),
             };
+            progress.push(Arc::clone(&links.progress));
             let shard = Shard::new(number, Arc::clone(&config), clock.now(), socket.outgoing(), links);
             let inputs = shard::Inputs { socket, clock, events: events.clone(), forwarded, downlinks };
             tasks.spawn(shard::run(shard, inputs));
             shards.push(handle);
         }
         tracing::info!(address = %local_addr, shards = shards.len(), "endpoint bound");
-        Ok((Self { local_addr, handle: Handle { shards: shards.into() }, tasks }, Events { receiver }))
+        Ok((Self { local_addr, handle: Handle { shards: shards.into() }, tasks }, Events { receiver, progress }))
     }
 
     /// The address, with the real port.
@@ -141,6 +159,33 @@ impl Handle {
         answered(&shard.downlink, answer).await.unwrap_or(Err(DownlinkError::Closed))
     }
 
+    /// Replaces the lists of who is heard. Holds from each shard's next turn on; sessions that are shut out stay
+    /// until they are idle for too long.
+    pub fn set_access(&self, lists: &AccessLists) {
+        let access = Arc::new(Access::new(lists));
+        for shard in self.shards.iter() {
+            shard.mailbox.set_access(Arc::clone(&access));
+        }
+    }
+
+    /// Replaces the gateway's keys. Holds from each shard's next turn on; sessions that are open go on. A plain endpoint has
+    /// no use for them.
+    pub fn set_keys(&self, keys: GatewayKeys) {
+        let keys = Arc::new(keys);
+        for shard in self.shards.iter() {
+            shard.mailbox.set_keys(Arc::clone(&keys));
+        }
+    }
+
+    /// Ends the device's session and its handshakes, if it has any, at each shard's next turn. The device is told
+    /// that it is refused; what it sent before and nobody took is not handed on, and stays with the device if it is durable.
+    /// To keep it out, take it out of the directory before, or refuse its next request too.
+    pub fn disconnect(&self, device: DeviceId) {
+        for shard in self.shards.iter() {
+            shard.mailbox.disconnect(device);
+        }
+    }
+
     /// Counters, summed over all shards and sessions, also those that ended.
     pub fn stats(&self) -> EndpointStats {
         let mut sum = EndpointStats::default();
@@ -162,6 +207,7 @@ fn check(config: &EndpointConfig) -> Result<(), EndpointError> {
     within("event_capacity", config.event_capacity, config.shards + 1, 1 << 20)?;
     let (min, max) = (whimbrel_core::Config::MIN_DATAGRAM, whimbrel_core::Config::MAX_DATAGRAM);
     within("max_datagram", config.core.max_datagram.into(), min.into(), max.into())?;
+    config.limits.check()?;
     if config.downlink.iter().any(|channel| channel.durable) {
         return Err(EndpointError::DurableDownlink);
     }

@@ -1,11 +1,13 @@
 //! What an endpoint tells the application, and what the application answers with.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 use whimbrel_core::{DeviceId, SchemaId, SeqNo, StreamEpoch, StreamId};
 
 use crate::hello::HelloRequest;
+use crate::limits::Progress;
 
 /// Names one session of one endpoint; never used again while the endpoint lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,29 +74,49 @@ pub enum GatewayEvent {
 #[derive(Debug)]
 pub struct Events {
     pub(crate) receiver: mpsc::Receiver<GatewayEvent>,
+    /// One for each shard.
+    pub(crate) progress: Vec<Arc<Progress>>,
 }
 
 impl Events {
     /// The next event; `None` when the endpoint is gone, or after [`Events::close`] all were taken.
     /// Cancel safe.
     pub async fn recv(&mut self) -> Option<GatewayEvent> {
-        self.receiver.recv().await
+        let event = self.receiver.recv().await;
+        self.note_taken(event.as_ref());
+        event
     }
 
     /// The next event, if there is one now.
     pub fn try_recv(&mut self) -> Option<GatewayEvent> {
-        self.receiver.try_recv().ok()
+        let event = self.receiver.try_recv().ok();
+        self.note_taken(event.as_ref());
+        event
     }
 
     /// Up to `limit` events at once, appended to `events`; waits for the first. 0: there will be no more.
     /// Cancel safe.
     pub async fn recv_many(&mut self, events: &mut Vec<GatewayEvent>, limit: usize) -> usize {
-        self.receiver.recv_many(events, limit).await
+        let before = events.len();
+        let count = self.receiver.recv_many(events, limit).await;
+        self.note_taken(events.get(before..).unwrap_or_default());
+        count
     }
 
     /// Takes no more: what is here already can still be received, what comes later stays with the
     /// devices. The first step of a graceful end, before the last commits and [`crate::Endpoint::shutdown`].
     pub fn close(&mut self) {
         self.receiver.close();
+    }
+
+    /// What the application has does not wait for it any more.
+    fn note_taken<'a>(&self, events: impl IntoIterator<Item = &'a GatewayEvent>) {
+        for event in events {
+            let GatewayEvent::Readings(readings) = event else { continue };
+            let shard = readings.first().map(|reading| usize::from(reading.session.shard));
+            if let Some(progress) = shard.and_then(|shard| self.progress.get(shard)) {
+                progress.on_taken();
+            }
+        }
     }
 }

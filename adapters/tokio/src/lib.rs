@@ -16,7 +16,9 @@ mod endpoint;
 mod error;
 mod event;
 mod hello;
+mod limits;
 mod mailbox;
+mod protection;
 mod shard;
 mod socket;
 mod stats;
@@ -27,4 +29,8 @@ pub use endpoint::{Endpoint, Handle};
 pub use error::{ClientError, DownlinkError, EndpointError};
 pub use event::{Committed, Events, GatewayEvent, Reading, SessionKey};
 pub use hello::HelloRequest;
+/// The type of the networks in [`AccessLists`].
+pub use ipnet::IpNet;
+pub use limits::{AccessLists, Limits, PrefixLengths, Rate, StrikeLimits};
+pub use protection::{DeviceRecord, Directory, Proof, Protection};
 pub use stats::EndpointStats;

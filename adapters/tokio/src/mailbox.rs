@@ -1,24 +1,29 @@
 //! What the application tells a shard: one small locked box per shard, emptied at every wake.
 //!
 //! It is bounded without ever refusing: commits of the same stream merge (only the highest number
-//! matters), there is at most one verdict per handshake that awaits one, and downlink messages
-//! come by a bounded channel of their own.
+//! matters), there is at most one verdict per handshake that awaits one, of the lists and keys only the newest count,
+//! a device is named once, and downlink messages come by a bounded channel of their own.
 
 use core::mem;
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use whimbrel_core::{SeqNo, StreamId};
+use whimbrel_core::{DeviceId, GatewayKeys, SeqNo, StreamId};
 
 use crate::event::{Committed, SessionKey};
 use crate::hello::Verdict;
+use crate::limits::Access;
 
 /// Everything posted since the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
     pub(crate) commits: HashMap<(SessionKey, StreamId), SeqNo>,
     pub(crate) verdicts: Vec<(SessionKey, Verdict)>,
+    pub(crate) access: Option<Arc<Access>>,
+    pub(crate) keys: Option<Arc<GatewayKeys>>,
+    /// Devices whose sessions end.
+    pub(crate) disconnect: HashSet<DeviceId>,
     pub(crate) shutdown: bool,
 }
 
@@ -42,6 +47,26 @@ impl Mailbox {
 
     pub(crate) fn answer(&self, session: SessionKey, verdict: Verdict) {
         self.lock().verdicts.push((session, verdict));
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn set_access(&self, access: Arc<Access>) {
+        self.lock().access = Some(access);
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn set_keys(&self, keys: Arc<GatewayKeys>) {
+        self.lock().keys = Some(keys);
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn disconnect(&self, device: DeviceId) {
+        self.lock().disconnect.insert(device);
+        self.posted.notify_one();
+    }
+
+    /// There is something to look at elsewhere.
+    pub(crate) fn wake(&self) {
         self.posted.notify_one();
     }
 

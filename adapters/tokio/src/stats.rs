@@ -19,12 +19,14 @@ macro_rules! counters {
 }
 
 counters! {
-    /// What an endpoint counted since it was bound. All but the first two only grow.
+    /// What an endpoint counted since it was bound. All but the first three only grow.
     pub struct EndpointStats {
         /// Sessions now that are established.
         pub sessions: u64,
         /// Handshakes now that await the application or the device's first packet.
         pub handshakes: u64,
+        /// Sources now whose strikes are remembered.
+        pub sources_watched: u64,
         /// Sessions that became established.
         pub sessions_established: u64,
         /// Sessions that gave way to a newer one of the same device.
@@ -41,6 +43,12 @@ counters! {
         pub readings: u64,
         /// Times that messages stayed with their session because the application had no room.
         pub readings_deferred: u64,
+        /// Times that messages stayed with their session because the device sent too much.
+        pub readings_limited: u64,
+        /// Times that messages stayed with their session because too many of them waited for the application.
+        pub readings_waiting: u64,
+        /// Sessions that the application ended.
+        pub sessions_disconnected: u64,
         /// Datagrams from the sockets.
         pub rx_datagrams: u64,
         /// Bytes in them.
@@ -49,6 +57,14 @@ counters! {
         pub rx_forwarded: u64,
         /// Dropped: that shard had no room.
         pub rx_forward_full: u64,
+        /// Dropped unseen: from a source that the lists deny.
+        pub rx_denied: u64,
+        /// Dropped unseen: from a source that is blocked.
+        pub rx_blocked: u64,
+        /// Datagrams that nobody honest sends.
+        pub strikes: u64,
+        /// Times that a source was blocked for its strikes.
+        pub sources_blocked: u64,
         /// Dropped before any session: ended before their contents did.
         pub rx_truncated: u64,
         /// Dropped before any session: not what the protocol allows.
@@ -63,6 +79,26 @@ counters! {
         pub hello_repeated: u64,
         /// Requests dropped because there was no room for another session or handshake.
         pub hello_no_room: u64,
+        /// Requests dropped because too many sessions are from that network.
+        pub hello_prefix_full: u64,
+        /// Requests dropped because too many a second come from that network.
+        pub hello_prefix_limited: u64,
+        /// Requests dropped because too many a second come in all.
+        pub hello_limited: u64,
+        /// Requests dropped because they are sealed and this endpoint is not, or the other way round.
+        pub hello_protection: u64,
+        /// Requests dropped unseen: too many MACs to look at.
+        pub hello_unseen: u64,
+        /// Requests dropped: of a device that is not in the directory.
+        pub hello_unknown_device: u64,
+        /// Requests dropped: not made with the device's key.
+        pub hello_unauthentic: u64,
+        /// Requests with a counter that was used before, a replay or a device that lost count; answered with COUNTER_LOW.
+        pub hello_counter_low: u64,
+        /// Requests that came too fast without proof of their address; answered with COOKIE.
+        pub hello_cookies: u64,
+        /// Requests dropped: of the device, but not for a key of this gateway, or not well formed inside.
+        pub hello_unopened: u64,
         /// Answers to requests of a version that we do not speak.
         pub versions_refused: u64,
         /// Answers to packets of unknown connections.
@@ -87,6 +123,8 @@ counters! {
         pub session_tx_retransmitted: u64,
         /// In sessions: datagrams handed in.
         pub session_rx_datagrams: u64,
+        /// Dropped before their session saw them: the device sends too much. They come again.
+        pub session_rx_limited: u64,
         /// In sessions: messages that had arrived before.
         pub session_rx_duplicate_messages: u64,
         /// In sessions, dropped: ended before their contents did.
@@ -117,6 +155,8 @@ impl EndpointStats {
     /// packets that found no room are not faults of the peer, but count here too.
     pub const fn rx_dropped(&self) -> u64 {
         self.rx_forward_full
+            + self.rx_denied
+            + self.rx_blocked
             + self.rx_truncated
             + self.rx_malformed
             + self.rx_version
@@ -124,6 +164,17 @@ impl EndpointStats {
             + self.rx_unknown_connection
             + self.hello_repeated
             + self.hello_no_room
+            + self.hello_prefix_full
+            + self.hello_prefix_limited
+            + self.hello_limited
+            + self.hello_protection
+            + self.hello_unseen
+            + self.hello_unknown_device
+            + self.hello_unauthentic
+            + self.hello_counter_low
+            + self.hello_cookies
+            + self.hello_unopened
+            + self.session_rx_limited
             + self.session_rx_truncated
             + self.session_rx_oversized
             + self.session_rx_unauthentic

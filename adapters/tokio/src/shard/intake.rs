@@ -1,14 +1,16 @@
-//! From the socket to the session: whose is a datagram, and what does the application get from it.
+//! From the socket to the session: whose is a datagram?
 
 use core::hash::BuildHasher;
 
 use tokio::sync::mpsc;
-use whimbrel_core::{ConnectionId, DecodeError, DeviceId, Hello, Instant, Received, Route};
+use whimbrel_core::{ConnectionId, DeviceId, Hello, Route, Stats};
 
-use super::table::{Entry, stream_bit};
-use super::{Downlink, Forwarded, Inbox, Shard};
+use super::delivery::{Inbox, Source, take};
+use super::table::Entry;
+use super::{Downlink, Forwarded, Shard};
 use crate::error::DownlinkError;
-use crate::event::{GatewayEvent, Reading, SessionKey};
+use crate::event::GatewayEvent;
+use crate::limits::Refusal;
 use crate::socket::Path;
 
 impl Shard {
@@ -27,41 +29,36 @@ impl Shard {
             self.stats.rx_unexpected += 1;
             return;
         }
-        match self.owner(bytes) {
-            Some(shard) if shard != self.number => self.forward(shard, path, bytes),
-            _ => self.on_owned_datagram(path, bytes, inbox, events),
+        if !self.permits(path) {
+            return;
         }
-    }
-
-    /// The shard that has the session, or would have it; `None` when it is nobody's.
-    fn owner(&self, bytes: &[u8]) -> Option<usize> {
-        if self.config.shards == 1 {
-            return Some(self.number);
-        }
-        match whimbrel_core::route(bytes).ok()? {
-            Route::Session(cid) => {
-                let (shard, _) = self.table.layout().parse(cid)?;
-                (shard < self.config.shards).then_some(shard)
+        match whimbrel_core::route(bytes) {
+            // It may be authentic wherever it comes from: that is seen when it is opened.
+            Ok(Route::Session(cid)) => match self.table.layout().parse(cid) {
+                Some((shard, _)) if shard != self.number && shard < self.config.shards => {
+                    self.forward(shard, path, bytes);
+                }
+                _ => self.on_session_datagram(cid, path, bytes, inbox),
+            },
+            Ok(Route::Hello) if self.links.guard.is_sealed() => {
+                let blocked = self.links.shared.strikes.is_blocked(path.peer.ip(), self.now);
+                self.on_sealed_hello(path, bytes, blocked, events);
             }
-            Route::Hello => Hello::parse(bytes).ok().map(|hello| self.shard_of(hello.device())),
-            _ => None,
+            _ if self.is_blocked(path) => {}
+            Ok(Route::Hello) => match Hello::parse(bytes).map(|hello| self.shard_of(hello.device())) {
+                Ok(shard) if shard != self.number => self.forward(shard, path, bytes),
+                _ => self.on_plain_hello(path, bytes, events),
+            },
+            Ok(_) => {
+                self.stats.rx_unexpected += 1;
+                self.strike(path.peer.ip());
+            }
+            Err(error) => self.on_undecodable(path, error),
         }
     }
 
-    fn shard_of(&self, device: DeviceId) -> usize {
-        (self.links.hasher.hash_one(device) % self.config.shards as u64) as usize
-    }
-
-    fn forward(&mut self, shard: usize, path: Path, bytes: &[u8]) {
-        let forwarded = Forwarded { path, bytes: bytes.to_vec() };
-        match self.links.forward.get(shard).map(|way| way.try_send(forwarded)) {
-            Some(Ok(())) => self.stats.rx_forwarded += 1,
-            _ => self.stats.rx_forward_full += 1,
-        }
-    }
-
-    /// A datagram that no other shard owns.
-    pub(super) fn on_owned_datagram(
+    /// A datagram that reached another shard's socket.
+    pub(super) fn on_forwarded(
         &mut self,
         path: Path,
         bytes: &mut [u8],
@@ -70,17 +67,21 @@ impl Shard {
     ) {
         match whimbrel_core::route(bytes) {
             Ok(Route::Session(cid)) => self.on_session_datagram(cid, path, bytes, inbox),
-            Ok(Route::Hello) => self.on_hello(path, bytes, events),
-            Ok(_) => self.stats.rx_unexpected += 1,
-            Err(error) => self.count_undecodable(error),
+            _ if self.links.guard.is_sealed() => self.on_forwarded_hello(path, bytes, events),
+            _ => self.on_plain_hello(path, bytes, events),
         }
     }
 
-    pub(super) fn count_undecodable(&mut self, error: DecodeError) {
-        match error {
-            DecodeError::Truncated => self.stats.rx_truncated += 1,
-            DecodeError::Version => self.stats.rx_version += 1,
-            _ => self.stats.rx_malformed += 1,
+    /// The shard that has the device's sessions.
+    pub(super) fn shard_of(&self, device: DeviceId) -> usize {
+        (self.links.hasher.hash_one(device) % self.config.shards as u64) as usize
+    }
+
+    pub(super) fn forward(&mut self, shard: usize, path: Path, bytes: &[u8]) {
+        let forwarded = Forwarded { path, bytes: bytes.to_vec() };
+        match self.links.forward.get(shard).map(|way| way.try_send(forwarded)) {
+            Some(Ok(())) => self.stats.rx_forwarded += 1,
+            _ => self.stats.rx_forward_full += 1,
         }
     }
 
@@ -88,79 +89,33 @@ impl Shard {
         let place = self.table.layout().parse(cid).filter(|(shard, _)| *shard == self.number);
         let found = place.and_then(|(_, index)| self.table.entry(index).map(|entry| (index, entry)));
         let Some((index, entry)) = found.filter(|(_, entry)| entry.cid == cid) else {
-            self.stats.rx_unknown_connection += 1;
-            self.reset(path, bytes);
-            return;
+            return self.on_unknown_connection(path, bytes);
         };
-        let path = entry.paths.id(path);
-        let dropped = entry.session.stats().rx_dropped.total();
+        if entry.cut {
+            self.stats.rx_unexpected += 1;
+            return;
+        }
+        if entry.allowance.is_overdrawn() {
+            self.stats.session_rx_limited += 1;
+            return self.report(Refusal::DeviceRate, path);
+        }
         let source = Source::of(entry);
-        let mut received = entry.session.handle_datagram(self.now, path, bytes);
-        let all = take(&mut received, &source, inbox);
+        let Entry { session, allowance, waiting, paths, heard, .. } = entry;
+        let before = *session.stats();
+        let mut received = session.handle_datagram(self.now, paths.id(path), bytes);
+        let taken = take(&mut received, &source, Some((allowance, waiting)), inbox);
         drop(received);
-        if entry.session.stats().rx_dropped.total() == dropped {
-            entry.heard = self.now;
+        let what = Judged::of(&before, session.stats());
+        if what.good {
+            *heard = self.now;
         }
+        if what.authentic {
+            allowance.charge_datagram(bytes.len());
+        }
+        self.note_taken(index, taken);
         self.touch(index);
-        if !all {
-            self.defer(index);
-        }
-    }
-
-    /// Tells a device that its connection is not known here.
-    fn reset(&mut self, path: Path, cause: &[u8]) {
-        if self.answer_stranger(path, cause, whimbrel_core::reset) {
-            self.stats.resets_sent += 1;
-        }
-        if self.noise.check().is_ok() {
-            let unknown = self.stats.rx_unknown_connection;
-            tracing::debug!(peer = %path.peer, unknown, "packets of unknown connections");
-        }
-    }
-
-    /// Answers somebody whom nothing is known about, at a limited rate, with less than was received.
-    pub(super) fn answer_stranger(
-        &mut self,
-        path: Path,
-        cause: &[u8],
-        write: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>,
-    ) -> bool {
-        let allowed = self.resets.as_ref().is_some_and(|limit| limit.check().is_ok());
-        if !allowed {
-            self.stats.resets_limited += 1;
-            return false;
-        }
-        let written = self.outgoing.room(cause.len()).and_then(|room| write(cause, room));
-        if let Some(len) = written {
-            self.outgoing.push(path, len);
-        }
-        written.is_some()
-    }
-
-    /// Messages that the application had no room for, now that it may have.
-    pub(super) fn retry_deferred(&mut self, inbox: &mut Inbox) {
-        while inbox.has_room() {
-            let Some(index) = self.deferred.pop() else {
-                return;
-            };
-            let now = self.now;
-            let Some(entry) = self.table.entry(index).filter(|entry| entry.deferred) else {
-                continue;
-            };
-            entry.deferred = false;
-            let all = drain(entry, now, inbox);
-            self.touch(index);
-            if !all {
-                self.defer(index);
-            }
-        }
-    }
-
-    fn defer(&mut self, index: usize) {
-        if let Some(entry) = self.table.entry(index).filter(|entry| !entry.deferred) {
-            entry.deferred = true;
-            self.deferred.push(index);
-            self.stats.readings_deferred += 1;
+        if what.forged {
+            self.strike(path.peer.ip());
         }
     }
 
@@ -187,42 +142,24 @@ impl Shard {
     }
 }
 
-/// What the readings of one session have in common.
-struct Source {
-    session: SessionKey,
-    device: DeviceId,
-    durable: u128,
+/// What a session said to a datagram, by its counters.
+struct Judged {
+    /// Taken.
+    good: bool,
+    /// The device's own: new, and opened.
+    authentic: bool,
+    /// Nobody's who has the session.
+    forged: bool,
 }
 
-impl Source {
-    fn of(entry: &Entry) -> Self {
-        Self { session: entry.key, device: entry.device, durable: entry.durable }
+impl Judged {
+    fn of(before: &Stats, after: &Stats) -> Self {
+        let (before, after) = (&before.rx_dropped, &after.rx_dropped);
+        let good = before.total() == after.total();
+        let opened = before.malformed != after.malformed || before.no_room != after.no_room;
+        let forged = before.unauthentic != after.unauthentic
+            || before.truncated != after.truncated
+            || before.oversized != after.oversized;
+        Self { good, authentic: good || opened, forged }
     }
-}
-
-/// Takes what lies ready in the session. Returns whether that was all.
-pub(super) fn drain(entry: &mut Entry, now: Instant, inbox: &mut Inbox) -> bool {
-    let source = Source::of(entry);
-    take(&mut entry.session.poll_received(now), &source, inbox)
-}
-
-fn take(received: &mut Received<'_>, source: &Source, inbox: &mut Inbox) -> bool {
-    while inbox.has_room() {
-        let Some(message) = received.next() else {
-            return true;
-        };
-        inbox.readings.push(Reading {
-            session: source.session,
-            device: source.device,
-            stream: message.stream,
-            epoch: message.epoch,
-            seq: message.seq,
-            after: message.after,
-            schema: message.schema,
-            durable: source.durable & stream_bit(message.stream) != 0,
-            received_at: inbox.received_at,
-            payload: message.payload.to_vec(),
-        });
-    }
-    false
 }

@@ -7,30 +7,34 @@
 
 mod admission;
 mod cid;
+mod delivery;
+mod gate;
+mod guard;
 mod intake;
 mod paths;
 mod pump;
+mod strangers;
 mod table;
 mod timers;
 
-use core::num::NonZeroU32;
 use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{mpsc, oneshot};
 use whimbrel_core::{ChannelId, DeviceId, Instant, MessageId};
 
+use self::delivery::Inbox;
+pub(crate) use self::guard::Guard;
 use self::table::Table;
 use self::timers::Timers;
 use crate::clock::Clock;
 use crate::config::EndpointConfig;
 use crate::error::DownlinkError;
-use crate::event::{GatewayEvent, Reading, SessionKey};
+use crate::event::{GatewayEvent, SessionKey};
+use crate::limits::{Access, Limiter, Progress, Rate, Refusal, Reports, Shared, limiter};
 use crate::mailbox::Mailbox;
 use crate::socket::{Outgoing, Path, Socket};
 use crate::stats::EndpointStats;
@@ -65,6 +69,10 @@ pub(crate) struct Links {
     pub(crate) forward: Vec<mpsc::Sender<Forwarded>>,
     /// The same for all shards: a device belongs to one of them.
     pub(crate) hasher: RandomState,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) guard: Guard,
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// What a shard's task waits for.
@@ -88,28 +96,20 @@ pub(crate) struct Shard {
     dirty: Vec<usize>,
     /// Sessions that may hold messages which the application had no room for.
     deferred: Vec<usize>,
+    /// Sessions of which too much waits for the application.
+    waiting: Vec<usize>,
+    /// How many batches the application had taken when those were last tried.
+    caught_up: u64,
+    /// Batches given to the application.
+    batches: u64,
     /// Ends of sessions that the application was not told yet. Bounded: a session needs the
     /// application's word to begin.
     ended: VecDeque<(SessionKey, DeviceId)>,
-    resets: Option<DefaultDirectRateLimiter>,
-    /// Lets one line a second into the log for what strangers can cause.
-    noise: DefaultDirectRateLimiter,
+    resets: Option<Limiter>,
+    reports: Reports,
     stats: EndpointStats,
     now: Instant,
     closing: bool,
-}
-
-/// What the application gets from one turn, and whether it has room for it.
-pub(crate) struct Inbox {
-    room: bool,
-    readings: Vec<Reading>,
-    received_at: SystemTime,
-}
-
-impl Inbox {
-    fn has_room(&self) -> bool {
-        self.room && self.readings.len() < EndpointConfig::READINGS_MAX
-    }
 }
 
 impl Shard {
@@ -120,7 +120,9 @@ impl Shard {
         outgoing: Outgoing,
         links: Links,
     ) -> Self {
-        let per_second = |rate| RateLimiter::direct(Quota::per_second(rate));
+        links.shared.time.advance(now);
+        let resets = (config.resets_per_second > 0)
+            .then(|| limiter(Rate::per_second(config.resets_per_second), &links.shared.time));
         Self {
             number,
             table: Table::new(number, config.shards, config.sessions_max, config.pending_max),
@@ -128,9 +130,12 @@ impl Shard {
             outgoing,
             dirty: Vec::new(),
             deferred: Vec::new(),
+            waiting: Vec::new(),
+            caught_up: 0,
+            batches: 0,
             ended: VecDeque::new(),
-            resets: NonZeroU32::new(config.resets_per_second).map(per_second),
-            noise: per_second(NonZeroU32::MIN),
+            resets,
+            reports: Reports::default(),
             stats: EndpointStats::default(),
             now,
             closing: false,
@@ -142,6 +147,9 @@ impl Shard {
     fn publish(&mut self) {
         self.stats.sessions = self.table.established() as u64;
         self.stats.handshakes = self.table.pending() as u64;
+        if self.number == 0 {
+            self.stats.sources_watched = self.links.shared.strikes.watched() as u64;
+        }
         *self.links.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.stats;
     }
 }
@@ -192,28 +200,32 @@ fn turn(
     downlink: Option<Downlink>,
 ) -> bool {
     shard.now = inputs.clock.now();
+    shard.links.shared.time.advance(shard.now);
     // Room is taken before the messages are: what is taken from a session must not be dropped.
     let permit = permit.or_else(|| events.try_reserve().ok());
-    let mut inbox = Inbox { room: permit.is_some(), readings: Vec::new(), received_at: SystemTime::now() };
+    let mut inbox = Inbox::new(permit.is_some(), shard.batches + 1, shard.links.progress.taken());
 
     shard.read_mail();
     shard.retry_deferred(&mut inbox);
+    shard.retry_waiting(&mut inbox);
     let queued = core::iter::from_fn(|| inputs.forwarded.try_recv().ok());
     for mut datagram in forwarded.into_iter().chain(queued).take(INPUTS) {
-        shard.on_owned_datagram(datagram.path, &mut datagram.bytes, &mut inbox, events);
+        shard.on_forwarded(datagram.path, &mut datagram.bytes, &mut inbox, events);
     }
     let queued = core::iter::from_fn(|| inputs.downlinks.try_recv().ok());
     for message in downlink.into_iter().chain(queued).take(INPUTS) {
         shard.on_downlink(message);
     }
     let more = receive(shard, &mut inputs.socket, &mut inbox, events);
-    shard.on_timers();
+    shard.on_timers(&mut inbox);
 
     let blocked = pump(shard, &inputs.socket, &mut inbox);
+    let more = more || shard.may_go_on(&inbox);
     if let Some(permit) = permit
         && !inbox.readings.is_empty()
     {
         shard.stats.readings += inbox.readings.len() as u64;
+        shard.batches += 1;
         permit.send(GatewayEvent::Readings(inbox.readings));
     }
     shard.tell_ended(events);
@@ -228,8 +240,8 @@ fn receive(shard: &mut Shard, socket: &mut Socket, inbox: &mut Inbox, events: &m
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             Err(error) => {
-                if shard.noise.check().is_ok() {
-                    tracing::warn!(%error, "a socket failed to receive");
+                if let Some(count) = shard.reports.note(Refusal::Socket, shard.now) {
+                    tracing::warn!(%error, count, "{}", Refusal::Socket.reason());
                 }
                 return false;
             }

@@ -3,10 +3,10 @@
 use core::mem;
 
 use tokio::sync::mpsc;
-use whimbrel_core::{CloseReason, Event};
+use whimbrel_core::{CloseReason, DeviceId, Event, Instant};
 
-use super::intake::drain;
-use super::{Inbox, Shard};
+use super::Shard;
+use super::delivery::{Inbox, take_last};
 use crate::clock::span;
 use crate::event::GatewayEvent;
 
@@ -34,6 +34,7 @@ impl Shard {
             entry.dirty = false;
             match self.pump(index, inbox) {
                 Pumped::Done => {}
+                Pumped::Ended if self.table.entry(index).is_some_and(|entry| entry.cut) => self.end(index),
                 Pumped::Ended => {
                     self.stats.sessions_closed += 1;
                     self.drain_and_end(index, inbox);
@@ -84,7 +85,7 @@ impl Shard {
         }
         let wait = if entry.live { self.config.idle_timeout } else { self.config.pending_timeout };
         let dropped_at = entry.heard + span(wait);
-        let at = entry.session.poll_timeout().map_or(dropped_at, |at| at.min(dropped_at));
+        let at = [entry.session.poll_timeout(), entry.limited].into_iter().flatten().fold(dropped_at, Instant::min);
         self.timers.arm(index, &mut entry.armed, Some(at));
         if entry.session.is_established() && !entry.live {
             self.promote(index, inbox);
@@ -108,7 +109,7 @@ impl Shard {
     }
 
     /// Deadlines that came due.
-    pub(super) fn on_timers(&mut self) {
+    pub(super) fn on_timers(&mut self, inbox: &mut Inbox) {
         while let Some(index) = self.timers.pop_due(self.now) {
             let (now, config) = (self.now, &self.config);
             let Some(entry) = self.table.entry(index) else {
@@ -126,7 +127,27 @@ impl Shard {
             } else {
                 entry.session.handle_timeout(now);
                 self.touch(index);
+                self.retry_limited(index, inbox);
             }
+        }
+    }
+
+    /// The application wants no more of this device. Its session has one more packet, which says so.
+    pub(super) fn disconnect(&mut self, device: DeviceId) {
+        let places = self.table.places(device);
+        if let Some(index) = places.asking {
+            self.table.drop_question(index);
+        }
+        if let Some(index) = places.pending {
+            self.end(index);
+        }
+        let now = self.now;
+        if let Some((index, entry)) = places.live.and_then(|index| Some((index, self.table.entry(index)?))) {
+            tracing::info!(%device, "session ended by the application");
+            entry.cut = true;
+            entry.session.close(now, CloseReason::Refused);
+            self.stats.sessions_disconnected += 1;
+            self.touch(index);
         }
     }
 
@@ -154,7 +175,7 @@ impl Shard {
     fn drain_and_end(&mut self, index: usize, inbox: &mut Inbox) {
         let now = self.now;
         if let Some(entry) = self.table.entry(index) {
-            drain(entry, now, inbox);
+            take_last(entry, now, inbox);
         }
         self.end(index);
     }
