@@ -65,7 +65,7 @@ fn vectors() -> Vectors {
     let psk = mac::handshake_psk(&key(), COUNTER);
     let public = gateway().public();
     let mut initiator =
-        Initiator::new(Pattern::NkPsk0, Some(&public), psk.expose(), counting(0x40), &[PROLOGUE, &prologue]).unwrap();
+        Initiator::new(Pattern::NkPsk0, Some(&public), &psk, counting(0x40), &[PROLOGUE, &prologue]).unwrap();
     let mut terms = written(|w| {
         let stream = offer(1, Delivery::Ordered, true, 0x0123_4567_89ab_cdef, 0, 0, 7);
         emit_terms(&ConnectionId::EMPTY, &limits(1200), [stream].into_iter(), w).unwrap();
@@ -81,7 +81,7 @@ fn vectors() -> Vectors {
     let responder = Responder::read(
         Pattern::NkPsk0,
         Some(&gateway()),
-        psk.expose(),
+        &psk,
         &[PROLOGUE, &prologue],
         initiator.public(),
         &mut opened,
