@@ -17,6 +17,7 @@ pub struct Opened {
 
 /// How the session will be protected.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "seal", allow(clippy::large_enum_variant, reason = "there is no heap"))]
 pub(crate) enum Handshake {
     Plain,
     #[cfg(feature = "seal")]
