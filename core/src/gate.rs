@@ -9,8 +9,8 @@
 
 use core::fmt;
 
-use crate::seal::noise::{Responder, SealError};
-use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, mac, opened::SealedHello};
+use crate::seal::noise::Responder;
+use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, SealError, mac, opened::SealedHello};
 use crate::wire::answer::{AnswerKind, emit_answer};
 use crate::wire::{Claim, Hello, LongHeader, LongType, Protection, RefuseCode, ShortHeader, VERSION, Writer};
 use crate::{CloseReason, ConnectionId, DecodeError, Instant, Offer};
@@ -114,6 +114,11 @@ impl<'a> Authentic<'a> {
         }
     }
 
+    /// Which of the gateway's keys the device used ([`crate::GatewayPublic::id`]); 0 in `NNpsk0`.
+    pub fn gateway_key_id(&self) -> Option<u8> {
+        Some(Hello::parse(self.claim.datagram()).ok()?.sealed()?.key_id)
+    }
+
     /// Opens it: one scalar multiplication in `NKpsk0`. Its terms are written to the front of `terms`, which
     /// is as long as the HELLO or longer; with their length the answer says what may become an [`Offer`].
     ///
@@ -144,6 +149,7 @@ impl<'a> Authentic<'a> {
             responder,
             key: self.key.clone(),
             mac1: *self.claim.mac1().ok_or(OpenError::Pattern)?,
+            key_id: secret.map(|_| body.key_id),
             reset: keys.reset.clone(),
         };
         let opened = Opened {

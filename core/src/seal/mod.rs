@@ -3,11 +3,17 @@
 //! Sealed sessions are the rule. The plain mode checks integrity and which session a packet belongs to; it
 //! keeps nobody out, and both ends must have asked for it.
 
+#[cfg(feature = "seal")]
+mod aead;
 mod boot;
 #[cfg(feature = "seal")]
 mod cookie;
 #[cfg(feature = "seal")]
 mod credentials;
+#[cfg(feature = "seal")]
+mod error;
+#[cfg(feature = "seal")]
+mod hash;
 #[cfg(feature = "seal")]
 mod key;
 #[cfg(feature = "seal")]
@@ -20,12 +26,16 @@ pub(crate) mod packet;
 mod plain;
 #[cfg(feature = "seal")]
 pub(crate) mod random;
+#[cfg(feature = "seal")]
+mod symmetric;
 
 pub use boot::{BootEpoch, BootEpochError, BootEpochStorage, next_boot_epoch};
 #[cfg(feature = "seal")]
 pub use cookie::Cookies;
 #[cfg(feature = "seal")]
 pub use credentials::{Credentials, GatewayKeys};
+#[cfg(feature = "seal")]
+pub(crate) use error::SealError;
 #[cfg(feature = "seal")]
 pub use key::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
 pub(crate) use opened::Handshake;
@@ -90,7 +100,23 @@ impl Keys {
         }
     }
 
-    #[cfg_attr(not(feature = "seal"), expect(unused_variables, reason = "plain protection covers the header"))]
+    /// Changes the keys when that is due, or `wanted`, and the peer has the present ones. Says whether it did.
+    #[cfg(feature = "seal")]
+    pub(crate) fn update(&mut self, wanted: bool, largest_acked: Option<PacketNumber>) -> bool {
+        let Self::Sealed(keys) = self else { return false };
+        let now = (wanted || keys.is_update_due()) && keys.may_update(largest_acked);
+        if now {
+            keys.update();
+        }
+        now
+    }
+
+    /// Whether nothing is opened with them any more.
+    #[cfg(feature = "seal")]
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Sealed(keys) if keys.is_exhausted())
+    }
+
     /// Protects a packet in place: header, frames, and room for the trailer. Says whether that was possible.
     pub(crate) fn seal(&mut self, way: Direction, pn: PacketNumber, header_len: usize, packet: &mut [u8]) -> bool {
         match self {

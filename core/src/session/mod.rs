@@ -9,6 +9,8 @@
 mod accept;
 mod answers;
 mod events;
+#[cfg(feature = "seal")]
+mod gateway_key;
 mod hello;
 mod path;
 mod receive;
@@ -18,12 +20,16 @@ mod recover;
 mod sealed_accept;
 #[cfg(feature = "seal")]
 mod sealed_hello;
+#[cfg(feature = "seal")]
+mod sleep;
 mod state;
 mod timers;
 mod transmit;
 
 pub use accept::{Admission, StreamAdmission};
 pub use received::{Message, Received};
+#[cfg(feature = "seal")]
+pub use sleep::{Dormant, ResumeError, Snapshot, SuspendError};
 pub use transmit::Transmit;
 
 use crate::memory::Memory;
@@ -89,7 +95,7 @@ impl<M: Memory> Session<M> {
     ) -> Result<Self, ConfigError> {
         let mut state = State::gateway(config, offer, admission, local_cid, channels, random, memory.parts())?;
         state.now = now;
-        state.paths.set(path);
+        state.paths.set_unheard(path);
         Ok(Self { state, memory })
     }
 
@@ -187,6 +193,23 @@ impl<M: Memory> Session<M> {
         self.state.repeat_accept(path);
     }
 
+    /// Changes the session's keys, so that what was said until now cannot be read with what is left; it happens by
+    /// itself after 2^20 packets (RFC 9001 section 6). Says whether it was possible: the peer must have answered under
+    /// the present keys, and be sealed.
+    #[cfg(feature = "seal")]
+    pub fn update_keys(&mut self, now: Instant) -> bool {
+        self.state.advance_clock(now);
+        self.state.keys.update(true, self.state.recovery.largest_acked)
+    }
+
+    /// A gateway's: tells the device of another of its public keys, which the device stores, and uses from its next
+    /// handshake on ([`Event::GatewayKey`] there). Until it was heard to, the gateway must go on taking the former one.
+    #[cfg(feature = "seal")]
+    pub fn announce_key(&mut self, now: Instant, key: crate::GatewayPublic) {
+        self.state.advance_clock(now);
+        self.state.announce_key(key);
+    }
+
     /// Whether data can flow: at a gateway, whether the device was heard under this session.
     pub fn is_established(&self) -> bool {
         self.state.phase == Phase::Established
@@ -248,5 +271,7 @@ impl<M: Memory> Session<M> {
 
 #[cfg(all(test, feature = "seal"))]
 mod sealed_tests;
+#[cfg(all(test, feature = "seal", not(miri)))]
+mod sealed_vectors;
 #[cfg(test)]
 mod tests;

@@ -63,6 +63,8 @@ impl<'a> Engine<'a> {
         let pn = header.packet_number(self.st.recovery.received.largest());
         let way = self.st.outgoing.reverse();
         if header.cid != self.st.local_cid || !self.st.keys.open(way, pn, header.key_phase, header_len, datagram) {
+            #[cfg(feature = "seal")]
+            self.check_keys();
             return self.refuse(|dropped| &mut dropped.unauthentic);
         }
         let datagram: &'a [u8] = datagram;
@@ -97,6 +99,20 @@ impl<'a> Engine<'a> {
         Received::packet(self, if contents.data { payload } else { &[] }, arrival)
     }
 
+    /// Too many packets did not open: the session is over. A device opens another; the gateway forgets it, so that
+    /// the device is told.
+    #[cfg(feature = "seal")]
+    fn check_keys(&mut self) {
+        if !self.st.keys.is_exhausted() {
+            return;
+        }
+        if self.st.identity.is_some() {
+            self.st.begin_hello();
+        } else {
+            self.st.give_up(CloseReason::Keys);
+        }
+    }
+
     /// Reads every frame once; `None` when one of them is not what the protocol allows here.
     fn survey(&mut self, payload: &[u8]) -> Option<Contents> {
         let mut contents = Contents::default();
@@ -109,6 +125,9 @@ impl<'a> Engine<'a> {
                     contents.data = true;
                 }
                 Frame::Padding | Frame::Ping => {}
+                #[cfg(feature = "seal")]
+                Frame::GatewayKey { .. } if self.st.takes_gateway_key() => contents.control = true,
+                Frame::GatewayKey { .. } => return None,
                 Frame::Credit { stream, .. } => {
                     self.send_stream(stream)?;
                     contents.control = true;
@@ -184,6 +203,10 @@ impl<'a> Engine<'a> {
             }
             Frame::Commit(commit) => self.on_commit(commit.stream, commit.next),
             Frame::Close { reason } => self.on_close(reason),
+            #[cfg(feature = "seal")]
+            Frame::GatewayKey { key } => self.st.on_gateway_key(key),
+            #[cfg(not(feature = "seal"))]
+            Frame::GatewayKey { .. } => {}
             Frame::PathChallenge { token } => self.st.on_path_challenge(path, token),
             Frame::PathResponse { token } => self.st.on_path_response(token),
             Frame::Nak(nak) => {
