@@ -31,6 +31,8 @@ pub(crate) struct SealedHello {
     pub(crate) responder: super::noise::Responder,
     pub(crate) key: super::DeviceKey,
     pub(crate) mac1: [u8; 16],
+    /// Which of the gateway's keys the device used, if any.
+    pub(crate) key_id: Option<u8>,
     pub(crate) reset: super::key::Secret,
 }
 
