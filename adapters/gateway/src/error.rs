@@ -30,6 +30,14 @@ pub enum GatewayError {
         /// Why.
         reason: DatabaseError,
     },
+    /// Commands cannot be taken: no socket can be made beside the database.
+    #[error("cannot take commands at {}: {reason}", path.display())]
+    Control {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
     /// The thread of the sink could not be started.
     #[error("cannot start the sink's thread: {0}")]
     Thread(io::Error),

@@ -11,7 +11,9 @@ use crate::control::Control;
 use crate::counters::Counters;
 use crate::inbox::{Inbox, Left};
 use crate::persist::{Persist, Quiet};
+use crate::registry::Directory;
 use crate::sink::{AdmitError, SessionRequest, Sink, SinkError, Watermark};
+use crate::start::Shared;
 use crate::{GatewayConfig, Stored};
 
 /// How long a closed queue is watched for what a shard had in its hands when it was closed.
@@ -25,6 +27,7 @@ pub(crate) struct Worker {
     runtime: tokio::runtime::Handle,
     control: Arc<Control>,
     counters: Arc<Counters>,
+    directory: Arc<Directory>,
     batch_max: usize,
     batch_delay: Duration,
     failing: Quiet,
@@ -33,19 +36,15 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(
-        config: &GatewayConfig,
-        events: Events,
-        endpoint: Handle,
-        control: Arc<Control>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub(crate) fn new(config: &GatewayConfig, events: Events, endpoint: Handle, shared: Shared) -> Self {
+        let Shared { control, counters, directory } = shared;
         Self {
             events,
             endpoint,
             runtime: tokio::runtime::Handle::current(),
             control,
             counters,
+            directory,
             batch_max: config.batch_max,
             batch_delay: config.batch_delay,
             failing: Quiet::new(),
@@ -163,6 +162,8 @@ impl Worker {
         if self.stopping {
             return;
         }
+        // Whoever revokes it does so before or after all of this: then its session is found, and ended.
+        let _order = self.directory.change();
         let device = hello.device;
         let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof: None };
         match sink.admit(&request) {

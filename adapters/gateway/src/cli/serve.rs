@@ -1,32 +1,19 @@
-//! The command line: from arguments to an exit code.
+//! `whimbrel serve`: a gateway until a signal.
 
 use core::time::Duration;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use whimbrel_gateway::{Gateway, GatewayConfig, GatewayError};
+use whimbrel_gateway::{Gateway, GatewayConfig};
 
-/// The gateway of Whimbrel: stores the readings of devices, each exactly once.
-#[derive(Debug, Parser)]
-#[command(name = "whimbrel", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Serve(Serve),
-}
+use super::CliError;
 
 /// Take readings from devices and store them until SIGINT or SIGTERM; a second signal ends at once.
 ///
 /// Prints `listening on udp ADDR` when ready. Logs go to standard error; RUST_LOG says how much.
 #[derive(Debug, clap::Args)]
-struct Serve {
+pub(super) struct Serve {
     /// The UDP address to listen on, as HOST:PORT; port 0 lets the system choose one
     #[arg(long, value_name = "ADDR")]
     listen: String,
@@ -48,40 +35,10 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What ends the program with exit code 1, in one line.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error("cannot listen on udp {address}: {reason}")]
-    Address { address: String, reason: io::Error },
-    #[error("cannot watch for signals: {0}")]
-    Signals(io::Error),
-    #[error("cannot start the runtime: {0}")]
-    Runtime(io::Error),
-    #[error("the gateway ended by itself")]
-    Ended,
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-}
-
-/// Runs the program.
-pub(crate) fn run() -> ExitCode {
-    // Wrong usage ends here, with exit code 2.
-    let Cli { command: Command::Serve(arguments) } = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,whimbrel_gateway=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(CliError::Runtime).and_then(|runtime| runtime.block_on(serve(arguments))) {
-        Ok(code) => code,
-        Err(error) => {
-            // Nobody reads it: there is nobody left to tell.
-            let _told = writeln!(io::stderr(), "whimbrel: {error}");
-            ExitCode::FAILURE
-        }
-    }
+/// Serves until a signal; how the program ends.
+pub(super) fn run(arguments: Serve) -> Result<ExitCode, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    runtime.block_on(serve(arguments))
 }
 
 async fn serve(arguments: Serve) -> Result<ExitCode, CliError> {
