@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tracing::info;
-use whimbrel_tokio::{Endpoint, EndpointStats};
+use whimbrel_tokio::{Endpoint, EndpointStats, Protection};
 
 use crate::command::Running;
 use crate::control::{Control, StopOnDrop};
@@ -60,7 +60,7 @@ impl Gateway {
     /// Outside a tokio runtime with I/O and time.
     pub async fn start(config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
-        let (endpoint, events) = Endpoint::bind(config.listen, config.endpoint.clone()).await?;
+        let (endpoint, events) = Endpoint::bind(config.listen, Protection::InsecurePlain, config.endpoint.clone()).await?;
         let control = Arc::new(Control::default());
         let stop = StopOnDrop(Arc::clone(&control));
         let counters = Arc::new(Counters::default());

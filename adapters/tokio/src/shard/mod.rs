@@ -8,6 +8,8 @@
 mod admission;
 mod cid;
 mod delivery;
+mod gate;
+mod guard;
 mod intake;
 mod paths;
 mod pump;
@@ -25,6 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use whimbrel_core::{ChannelId, DeviceId, Instant, MessageId};
 
 use self::delivery::Inbox;
+pub(crate) use self::guard::Guard;
 use self::table::Table;
 use self::timers::Timers;
 use crate::clock::Clock;
@@ -68,6 +71,7 @@ pub(crate) struct Links {
     pub(crate) hasher: RandomState,
     pub(crate) shared: Arc<Shared>,
     pub(crate) access: Arc<Access>,
+    pub(crate) guard: Guard,
     pub(crate) progress: Arc<Progress>,
 }
 
@@ -206,7 +210,7 @@ fn turn(
     shard.retry_waiting(&mut inbox);
     let queued = core::iter::from_fn(|| inputs.forwarded.try_recv().ok());
     for mut datagram in forwarded.into_iter().chain(queued).take(INPUTS) {
-        shard.on_owned_datagram(datagram.path, &mut datagram.bytes, &mut inbox, events);
+        shard.on_forwarded(datagram.path, &mut datagram.bytes, &mut inbox, events);
     }
     let queued = core::iter::from_fn(|| inputs.downlinks.try_recv().ok());
     for message in downlink.into_iter().chain(queued).take(INPUTS) {
