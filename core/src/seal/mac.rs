@@ -1,19 +1,15 @@
 //! What is derived and proved with a device's key: HMAC-BLAKE2s throughout.
 
-use blake2::Blake2s256;
-use hmac::{KeyInit, Mac, SimpleHmac};
 use subtle::ConstantTimeEq;
 
 use super::DeviceKey;
+use super::hash;
 
-/// HMAC-BLAKE2s (RFC 2104; Noise section 4.3) of bytes that lie in several places.
-#[inline(never)]
+/// HMAC-BLAKE2s (RFC 2104) of bytes that lie in several places.
 pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let Ok(mut mac) = SimpleHmac::<Blake2s256>::new_from_slice(key) else { return [0; 32] };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
+    let mut out = [0; 32];
+    hash::hmac(key, parts, &mut out);
+    out
 }
 
 fn short(mac: [u8; 32]) -> [u8; 16] {
@@ -59,6 +55,11 @@ pub(crate) fn reset_key(secret: &[u8; 32], cid: &[u8]) -> [u8; 16] {
 /// The MAC of a RESET.
 pub(crate) fn reset_mac(key: &[u8; 16], cause_tag: &[u8; 4]) -> [u8; 16] {
     short(hmac(key, &[cause_tag]))
+}
+
+/// The MAC of a snapshot.
+pub(crate) fn sleep_mac(key: &DeviceKey, parts: &[&[u8]]) -> [u8; 16] {
+    short(hmac(&hmac(key.expose(), &[b"whimbrel sleep"]), parts))
 }
 
 /// Equality in constant time.
