@@ -8,14 +8,13 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tracing::info;
-use whimbrel_tokio::{Endpoint, EndpointStats, Protection};
+use whimbrel_tokio::{Endpoint, EndpointStats};
 
 use crate::command::Running;
 use crate::control::{Control, StopOnDrop};
 use crate::counters::Counters;
 use crate::inbox::Left;
-use crate::registry::Directory;
-use crate::start::{self, Shared, Started};
+use crate::start::{Opened, Started};
 use crate::{GatewayConfig, GatewayError, Stored};
 
 /// Most of a shutdown's time that is kept back for the last commits and the goodbyes.
@@ -50,8 +49,7 @@ impl core::fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// Binds the socket, opens or makes the database, and starts to serve. The socket comes first:
-    /// where the port is taken, no database is made.
+    /// Opens or makes the database, binds the socket, and starts to serve devices and commands.
     ///
     /// # Errors
     /// The address cannot be listened on, or the database cannot be opened. Nothing is left behind.
@@ -60,21 +58,20 @@ impl Gateway {
     /// Outside a tokio runtime with I/O and time.
     pub async fn start(config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
-        let (endpoint, events) = Endpoint::bind(config.listen, Protection::InsecurePlain, config.endpoint.clone()).await?;
+        let opened = Opened::open(&config).await?;
+        let bound = Endpoint::bind(config.listen, opened.protection(), config.endpoint.clone()).await;
+        let (endpoint, events) = match bound {
+            Ok(bound) => bound,
+            Err(reason) => {
+                opened.discard();
+                return Err(reason.into());
+            }
+        };
         let control = Arc::new(Control::default());
         let stop = StopOnDrop(Arc::clone(&control));
         let counters = Arc::new(Counters::default());
-        let directory = Arc::new(Directory::default());
-        let shared = Shared { control: Arc::clone(&control), counters: Arc::clone(&counters), directory };
-        let started = start::start(&config, events, endpoint.handle(), shared).await;
-        let Started { done, commands } = match started {
-            Ok(started) => started,
-            Err(error) => {
-                // No session yet: it ends at once, and the port is free when the caller hears of it.
-                endpoint.shutdown(GOODBYE).await;
-                return Err(error);
-            }
-        };
+        let started = opened.run(&config, (events, endpoint.handle()), Arc::clone(&control), Arc::clone(&counters));
+        let Started { done, commands } = started?;
         let local_addr = endpoint.local_addr();
         info!(%local_addr, database = %config.database.display(), "the gateway serves");
         Ok(Self {

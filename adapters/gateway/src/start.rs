@@ -1,4 +1,4 @@
-//! How a gateway starts: the database, its devices, the control socket, and the thread of the sink.
+//! How a gateway starts: the database and what it holds, then its address, then its threads.
 
 use core::time::Duration;
 use std::path::Path;
@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::oneshot;
-use whimbrel_tokio::{Events, Handle};
+use whimbrel_core::GatewayKeys;
+use whimbrel_tokio::{Events, Handle, Protection};
 
 use crate::command::{self, ControlSocket, Running, Service};
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::database::Database;
 use crate::inbox::Left;
-use crate::registry::{Directory, Registry};
+use crate::registry::{Directory, KeyChange, Registry, RegistryError};
 use crate::sink::sqlite::Sqlite;
 use crate::worker::Worker;
 use crate::{DatabaseError, GatewayConfig, GatewayError};
@@ -21,11 +22,15 @@ use crate::{DatabaseError, GatewayConfig, GatewayError};
 /// How long to wait for a command that has the database at the moment.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the parts of a gateway share.
-pub(crate) struct Shared {
-    pub(crate) control: Arc<Control>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) directory: Arc<Directory>,
+/// What works with the database.
+pub(crate) struct Opened {
+    sink: Sqlite,
+    registry: Registry,
+    socket: ControlSocket,
+    /// `None` in plain mode.
+    keys: Option<GatewayKeys>,
+    directory: Arc<Directory>,
+    database: Arc<Database>,
 }
 
 /// What was started.
@@ -35,56 +40,72 @@ pub(crate) struct Started {
     pub(crate) commands: Running,
 }
 
-/// What works with the database.
-struct Opened {
-    sink: Sqlite,
-    registry: Registry,
-    socket: ControlSocket,
-}
+impl Opened {
+    /// Opens the database, or makes it; nothing is left behind after an error.
+    pub(crate) async fn open(config: &GatewayConfig) -> Result<Self, GatewayError> {
+        let (path, is_sealed) = (config.database.clone(), !config.insecure_plain);
+        let opened = tokio::task::spawn_blocking(move || open(&path, is_sealed));
+        opened.await.unwrap_or_else(|_| Err(GatewayError::Stuck { path: config.database.clone() }))
+    }
 
-/// Starts the sink's thread, which opens the database first, and takes commands from then on. After an error
-/// nothing is left behind.
-pub(crate) async fn start(
-    config: &GatewayConfig,
-    events: Events,
-    endpoint: Handle,
-    shared: Shared,
-) -> Result<Started, GatewayError> {
-    let (path, directory) = (config.database.clone(), Arc::clone(&shared.directory));
-    let worker = Worker::new(config, events, endpoint.clone(), shared);
-    let (tell_opened, opened) = oneshot::channel();
-    let work = move || match open(&path, directory) {
-        Ok(Opened { sink, registry, socket }) => {
-            let (tell_done, done) = oneshot::channel();
+    /// How the endpoint is to protect its sessions.
+    pub(crate) fn protection(&self) -> Protection {
+        match &self.keys {
+            Some(keys) => Protection::sealed(Arc::clone(&self.directory) as _, keys.clone()),
+            None => Protection::InsecurePlain,
+        }
+    }
+
+    /// Closes everything, and removes the database if it was made here: nothing came of it.
+    pub(crate) fn discard(self) {
+        let Self { sink, registry, socket, database, .. } = self;
+        drop((sink, registry, socket));
+        database.discard();
+    }
+
+    /// Starts the sink's thread, and takes commands.
+    pub(crate) fn run(
+        self,
+        config: &GatewayConfig,
+        (events, endpoint): (Events, Handle),
+        control: Arc<Control>,
+        counters: Arc<Counters>,
+    ) -> Result<Started, GatewayError> {
+        let Self { sink, registry, socket, directory, .. } = self;
+        let worker = Worker::new(config, events, endpoint.clone(), control, counters, directory);
+        let (tell_done, done) = oneshot::channel();
+        let work = move || {
             // Nobody listens any more when the gateway was dropped; then the end was asked for, too.
-            let _heard = tell_opened.send(Ok((registry, socket, done)));
             let _heard = tell_done.send(worker.run(Box::new(sink)));
-        }
-        Err(reason) => {
-            let _heard = tell_opened.send(Err(reason));
-        }
-    };
-    thread::Builder::new().name("whimbrel-sink".into()).spawn(work).map_err(GatewayError::Thread)?;
-    let (registry, socket, done) =
-        opened.await.unwrap_or_else(|_| Err(GatewayError::Stuck { path: config.database.clone() }))?;
-    let commands = command::start(socket, Service::running(registry, endpoint))
-        .map_err(|reason| GatewayError::Control { path: config.database.clone(), reason })?;
-    Ok(Started { done, commands })
+        };
+        thread::Builder::new().name("whimbrel-sink".into()).spawn(work).map_err(GatewayError::Thread)?;
+        let commands = command::start(socket, Service::running(registry, endpoint))
+            .map_err(|reason| GatewayError::Control { path: config.database.clone(), reason })?;
+        Ok(Started { done, commands })
+    }
 }
 
-/// Opens the database and all that it holds.
-fn open(path: &Path, directory: Arc<Directory>) -> Result<Opened, GatewayError> {
+fn open(path: &Path, is_sealed: bool) -> Result<Opened, GatewayError> {
     let failed = |reason| GatewayError::Database { path: path.into(), reason };
     let (database, connection) = Database::open_within(path, PATIENCE).map_err(failed)?;
-    let bound = || {
-        let registry = Registry::serving(Arc::clone(&database), directory)
+    let directory = Arc::new(Directory::default());
+    let opened = || {
+        let registry = Registry::serving(Arc::clone(&database), Arc::clone(&directory))
             .map_err(|reason| failed(DatabaseError::Sqlite(reason)))?;
+        let keys = is_sealed.then(|| registry.change_keys(KeyChange::None)).transpose();
+        let keys = keys.map_err(|reason| match reason {
+            RegistryError::Sqlite(reason) => failed(DatabaseError::Sqlite(reason)),
+            reason => GatewayError::Keys { path: path.into(), reason },
+        })?;
         let socket = ControlSocket::bind(Arc::clone(&database))
             .map_err(|reason| GatewayError::Control { path: ControlSocket::path(&database), reason })?;
-        Ok((registry, socket))
+        Ok((registry, keys.map(|(_, keys)| keys), socket))
     };
-    match bound() {
-        Ok((registry, socket)) => Ok(Opened { sink: Sqlite::new(database, connection), registry, socket }),
+    match opened() {
+        Ok((registry, keys, socket)) => {
+            let sink = Sqlite::new(Arc::clone(&database), connection);
+            Ok(Opened { sink, registry, socket, keys, directory, database })
+        }
         Err(reason) => {
             drop(connection);
             database.discard();

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{debug, warn};
 use whimbrel_core::CloseReason;
 use whimbrel_tokio::{Committed, Events, GatewayEvent, Handle, HelloRequest};
 
@@ -12,8 +12,7 @@ use crate::counters::Counters;
 use crate::inbox::{Inbox, Left};
 use crate::persist::{Persist, Quiet};
 use crate::registry::Directory;
-use crate::sink::{AdmitError, SessionRequest, Sink, SinkError, Watermark};
-use crate::start::Shared;
+use crate::sink::{AdmitError, Proof, SessionRequest, Sink, SinkError, Watermark};
 use crate::{GatewayConfig, Stored};
 
 /// How long a closed queue is watched for what a shard had in its hands when it was closed.
@@ -36,8 +35,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(config: &GatewayConfig, events: Events, endpoint: Handle, shared: Shared) -> Self {
-        let Shared { control, counters, directory } = shared;
+    pub(crate) fn new(
+        config: &GatewayConfig,
+        events: Events,
+        endpoint: Handle,
+        control: Arc<Control>,
+        counters: Arc<Counters>,
+        directory: Arc<Directory>,
+    ) -> Self {
         Self {
             events,
             endpoint,
@@ -165,22 +170,41 @@ impl Worker {
         // Whoever revokes it does so before or after all of this: then its session is found, and ended.
         let _order = self.directory.change();
         let device = hello.device;
-        let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof: None };
+        let proof = hello.proof.as_ref().map(|proof| {
+            let whimbrel_tokio::Proof { counter, key, gateway_key } = proof;
+            Proof { counter: *counter, key, gateway_key: *gateway_key }
+        });
+        let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof };
         match sink.admit(&request) {
             Ok(streams) => {
+                if let Some(Proof { counter, key, .. }) = proof {
+                    self.directory.admitted(&device, counter, key);
+                }
                 self.counters.add(&Stored { admitted: 1, ..Stored::default() });
                 hello.accept(streams);
             }
-            Err(AdmitError::Sink(reason)) => {
+            Err(reason) => self.turn_away(&reason, hello),
+        }
+    }
+
+    fn turn_away(&self, reason: &AdmitError, hello: HelloRequest) {
+        let (device, name) = (hello.device, self.directory.name(&hello.device).map(String::from));
+        match reason {
+            AdmitError::Sink(reason) => {
                 self.counters.add(&Stored { failures: 1, ..Stored::default() });
                 if self.failing.is_due() {
-                    warn!(%device, %reason, "cannot admit a device; it will ask again");
+                    warn!(name, %device, %reason, "cannot admit a device; it will ask again");
                 }
             }
-            Err(reason) => {
+            // It was overtaken. What holds now it hears when it asks again; or nothing, if that is what holds.
+            AdmitError::Revoked | AdmitError::Counter => {
+                self.counters.add(&Stored { refused: 1, ..Stored::default() });
+                debug!(name, %device, %reason, "a handshake comes too late");
+            }
+            AdmitError::Number { .. } | AdmitError::NoEpoch { .. } => {
                 self.counters.add(&Stored { refused: 1, ..Stored::default() });
                 if self.refusing.is_due() {
-                    warn!(%device, %reason, "a device is refused");
+                    warn!(name, %device, %reason, "a device is refused");
                 }
                 hello.refuse(CloseReason::Refused);
             }

@@ -12,6 +12,9 @@ use super::CliError;
 /// Take readings from devices and store them until SIGINT or SIGTERM; a second signal ends at once.
 ///
 /// Prints `listening on udp ADDR` when ready. Logs go to standard error; RUST_LOG says how much.
+///
+/// Sessions are sealed: only devices that `whimbrel device add` added to the database may connect. Their keys,
+/// and the gateway's own, are in the database, which nobody but its owner may be able to read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
     /// The UDP address to listen on, as HOST:PORT; port 0 lets the system choose one
@@ -20,6 +23,10 @@ pub(super) struct Serve {
     /// The SQLite file for the readings; made when it does not exist
     #[arg(long, value_name = "PATH")]
     database: PathBuf,
+    /// Protect nothing: anybody can be any device, and read, forge and replay all that devices say. Keys are not
+    /// used, and devices must be told the same. For bring-up, and for networks that are protected in other ways
+    #[arg(long)]
+    insecure_plain: bool,
     /// Most readings in one transaction, 1 to 65536
     #[arg(long, value_name = "N", default_value_t = GatewayConfig::default().batch_max)]
     batch_max: usize,
@@ -30,6 +37,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "MS", default_value_t = millis(GatewayConfig::default().shutdown_deadline))]
     shutdown_deadline_ms: u64,
 }
+
+/// What everybody must know who runs it so.
+const PLAIN: &str = "whimbrel: WARNING: --insecure-plain: nothing is protected; anybody can be any device, and read, \
+                     forge and replay readings";
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
@@ -45,6 +56,10 @@ async fn serve(arguments: Serve) -> Result<ExitCode, CliError> {
     // Before the database is opened, so that a signal never cuts into that.
     let mut signals = Signals::new().map_err(CliError::Signals)?;
     let config = config(arguments).await?;
+    if config.insecure_plain {
+        // Beside the log, which can be turned off.
+        let _told = writeln!(io::stderr(), "{PLAIN}");
+    }
     let mut gateway = Gateway::start(config).await?;
     announce(&gateway);
     let has_ended = tokio::select! {
@@ -72,6 +87,7 @@ async fn config(arguments: Serve) -> Result<GatewayConfig, CliError> {
         Err(reason) => return Err(CliError::Address { address, reason }),
     };
     Ok(GatewayConfig {
+        insecure_plain: arguments.insecure_plain,
         batch_max: arguments.batch_max,
         batch_delay: Duration::from_millis(arguments.batch_delay_ms),
         shutdown_deadline: Duration::from_millis(arguments.shutdown_deadline_ms),

@@ -93,7 +93,7 @@ impl Way {
                 return Ok(server);
             }
             match Registry::open(&path) {
-                Ok(registry) => return Ok(Self::Direct(Service { registry, sessions: None })),
+                Ok(registry) => return Ok(Self::Direct(Service::direct(registry))),
                 // Another command, or a gateway that starts or ends.
                 Err(DatabaseError::InUse) if start.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
                 Err(reason) => return Err(failed(reason)),

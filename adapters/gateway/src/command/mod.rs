@@ -17,7 +17,7 @@ mod socket;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -25,7 +25,7 @@ use whimbrel_core::{DeviceId, Pattern};
 use whimbrel_tokio::Handle;
 
 use crate::GatewayError;
-use crate::registry::{DeviceInfo, DeviceName, GatewayInfo, Provisioned, Registry, RegistryError, forms};
+use crate::registry::{DeviceInfo, DeviceName, GatewayInfo, KeyChange, Provisioned, Registry, RegistryError, forms};
 
 pub use client::{list, run};
 #[cfg(not(unix))]
@@ -155,12 +155,19 @@ pub enum CommandError {
 pub(crate) struct Service {
     registry: Registry,
     sessions: Option<Handle>,
+    /// Whose turn it is to change the gateway's keys.
+    keys: Mutex<()>,
 }
 
 impl Service {
     /// Of a running gateway.
     pub(crate) fn running(registry: Registry, sessions: Handle) -> Arc<Self> {
-        Arc::new(Self { registry, sessions: Some(sessions) })
+        Arc::new(Self { registry, sessions: Some(sessions), keys: Mutex::default() })
+    }
+
+    /// Of a command that has the database for itself.
+    fn direct(registry: Registry) -> Self {
+        Self { registry, sessions: None, keys: Mutex::default() }
     }
 
     /// Does it. Waits for the disk. When it returns, it is stored and in effect.
@@ -192,9 +199,22 @@ impl Service {
                 Answer::Provisioned(device)
             }
             Request::GatewayShow {} => Answer::Gateway(registry.gateway()?),
-            Request::GatewayRotate {} => Answer::Gateway(registry.rotate_gateway()?),
-            Request::GatewayRetire { force } => Answer::Gateway(registry.retire_gateway(force)?),
+            Request::GatewayRotate {} => self.change_keys(KeyChange::Rotate, "the gateway has a new key")?,
+            Request::GatewayRetire { force } => {
+                self.change_keys(KeyChange::Retire { is_forced: force }, "the gateway's former key was retired")?
+            }
         })
+    }
+
+    /// One at a time, so that the endpoint gets them in the database's order.
+    fn change_keys(&self, change: KeyChange, what: &'static str) -> Result<Answer, RegistryError> {
+        let _order = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let (info, keys) = self.registry.change_keys(change)?;
+        if let Some(sessions) = &self.sessions {
+            sessions.set_keys(keys);
+            info!(public = hex::encode(info.public.as_bytes()), "{what}");
+        }
+        Ok(Answer::Gateway(info))
     }
 
     /// After the directory has forgotten the device's key: what is admitted from here on is not of the old one.
