@@ -95,7 +95,7 @@ impl<M: Memory> Session<M> {
     ) -> Result<Self, ConfigError> {
         let mut state = State::gateway(config, offer, admission, local_cid, channels, random, memory.parts())?;
         state.now = now;
-        state.paths.set(path);
+        state.paths.set_unheard(path);
         Ok(Self { state, memory })
     }
 

@@ -74,6 +74,11 @@ impl Engine<'_> {
     }
 
     fn transmit_short(&mut self, buf: &mut [u8]) -> Option<usize> {
+        if !self.st.paths.has_budget() {
+            // A goodbye to somebody who may not be there is not waited for.
+            self.st.close_due = None;
+            return None;
+        }
         let closing = self.st.close_due.take();
         if closing.is_none() && self.st.phase != Phase::Established {
             return None;
