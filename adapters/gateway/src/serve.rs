@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tracing::info;
-use whimbrel_tokio::{Endpoint, EndpointStats, Events};
+use whimbrel_tokio::{Endpoint, EndpointStats, Events, Protection};
 
 use crate::control::{Control, StopOnDrop};
 use crate::counters::Counters;
@@ -59,7 +59,8 @@ impl Gateway {
     /// Outside a tokio runtime with I/O and time.
     pub async fn start(config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
-        let (endpoint, events) = Endpoint::bind(config.listen, config.endpoint.clone()).await?;
+        let (endpoint, events) =
+            Endpoint::bind(config.listen, Protection::InsecurePlain, config.endpoint.clone()).await?;
         let control = Arc::new(Control::default());
         let stop = StopOnDrop(Arc::clone(&control));
         let counters = Arc::new(Counters::default());

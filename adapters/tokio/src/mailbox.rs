@@ -1,7 +1,7 @@
 //! What the application tells a shard: one small locked box per shard, emptied at every wake.
 //!
 //! It is bounded without ever refusing: commits of the same stream merge (only the highest number
-//! matters), there is at most one verdict per handshake that awaits one, of the lists only the newest counts,
+//! matters), there is at most one verdict per handshake that awaits one, of the lists and keys only the newest count,
 //! a device is named once, and downlink messages come by a bounded channel of their own.
 
 use core::mem;
@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use whimbrel_core::{DeviceId, SeqNo, StreamId};
+use whimbrel_core::{DeviceId, GatewayKeys, SeqNo, StreamId};
 
 use crate::event::{Committed, SessionKey};
 use crate::hello::Verdict;
@@ -21,6 +21,7 @@ pub(crate) struct Mail {
     pub(crate) commits: HashMap<(SessionKey, StreamId), SeqNo>,
     pub(crate) verdicts: Vec<(SessionKey, Verdict)>,
     pub(crate) access: Option<Arc<Access>>,
+    pub(crate) keys: Option<Arc<GatewayKeys>>,
     /// Devices whose sessions end.
     pub(crate) disconnect: HashSet<DeviceId>,
     pub(crate) shutdown: bool,
@@ -51,6 +52,11 @@ impl Mailbox {
 
     pub(crate) fn set_access(&self, access: Arc<Access>) {
         self.lock().access = Some(access);
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn set_keys(&self, keys: Arc<GatewayKeys>) {
+        self.lock().keys = Some(keys);
         self.posted.notify_one();
     }
 

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use whimbrel_core::DecodeError;
 
 use super::Shard;
+use super::guard::Guard;
 use crate::limits::{Refusal, Strike};
 use crate::socket::Path;
 
@@ -23,10 +24,14 @@ impl Shard {
     pub(super) fn is_blocked(&mut self, path: Path) -> bool {
         let blocked = self.links.shared.strikes.is_blocked(path.peer.ip(), self.now);
         if blocked {
-            self.stats.rx_blocked += 1;
-            self.report(Refusal::Blocked, path);
+            self.on_blocked(path);
         }
         blocked
+    }
+
+    pub(super) fn on_blocked(&mut self, path: Path) {
+        self.stats.rx_blocked += 1;
+        self.report(Refusal::Blocked, path);
     }
 
     /// Nobody honest sends that.
@@ -67,7 +72,7 @@ impl Shard {
             return;
         }
         self.stats.rx_unknown_connection += 1;
-        if self.answer_stranger(path, cause, whimbrel_core::reset) {
+        if self.answer_stranger(path, cause, Guard::reset) {
             self.stats.resets_sent += 1;
         }
         if let Some(count) = self.reports.note(Refusal::UnknownConnection, self.now) {
@@ -80,14 +85,24 @@ impl Shard {
         &mut self,
         path: Path,
         cause: &[u8],
-        write: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>,
+        write: impl FnOnce(&Guard, &[u8], &mut [u8]) -> Option<usize>,
     ) -> bool {
         let allowed = self.resets.as_ref().is_some_and(|limit| limit.check().is_ok());
         if !allowed {
             self.stats.resets_limited += 1;
             return false;
         }
-        let written = self.outgoing.room(cause.len()).and_then(|room| write(cause, room));
+        let written = self.outgoing.room(cause.len()).and_then(|room| write(&self.links.guard, cause, room));
+        if let Some(len) = written {
+            self.outgoing.push(path, len);
+        }
+        written.is_some()
+    }
+
+    /// Sends a packet that is written at once. Says whether there was one, and room for it.
+    pub(super) fn answer(&mut self, path: Path, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        let len = usize::from(self.config.core.max_datagram);
+        let written = self.outgoing.room(len).and_then(write);
         if let Some(len) = written {
             self.outgoing.push(path, len);
         }
