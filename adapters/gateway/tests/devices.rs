@@ -244,13 +244,11 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn only_the_owner_may_use_the_files() {
     let (folder, database) = place();
-    let mut command = serve("127.0.0.1:0", &database);
+    let serve = serve("127.0.0.1:0", &database);
     // Whatever the shell's mask is.
-    let shell = format!("umask 000; exec \"$0\" {}", "\"$@\"");
-    let mut open = std::process::Command::new("sh");
-    open.args(["-c", &shell]).arg(command.get_program()).args(command.get_args());
-    open.env_remove("RUST_LOG").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
-    std::mem::swap(&mut command, &mut open);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(serve.get_program()).args(serve.get_args());
+    command.env_remove("RUST_LOG").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
     let server = Whimbrel::spawn(command);
     done(&database, &["device", "add", "one"]);
     let found = names(folder.path());
