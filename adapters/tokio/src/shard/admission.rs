@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use whimbrel_core::gate;
 use whimbrel_core::{
-    Admission, CloseReason, DecodeError, DeviceId, Hello, Offer, OfferedStream, PathId, Protection as Kind, Session,
-    Stats, StreamAdmission,
+    Admission, CloseReason, DecodeError, DeviceId, Duration, Hello, Offer, OfferedStream, PathId, Protection as Kind,
+    Session, Stats, StreamAdmission,
 };
 
 use super::Shard;
@@ -17,6 +17,9 @@ use crate::hello::{HelloRequest, Reply, Verdict};
 use crate::limits::{Allowance, Refusal, Seat, Waiting};
 use crate::protection::Proof;
 use crate::socket::Path;
+
+/// The least time between two answers to one request. A device asks again after a second or so.
+const REPEAT: Duration = Duration::from_millis(200);
 
 impl Shard {
     /// A device asks for a session of the plain mode.
@@ -73,17 +76,17 @@ impl Shard {
         permit.send(GatewayEvent::Hello(HelloRequest { session, device, proof, boot_epoch, peer, streams, reply }));
     }
 
-    /// The answer to a request once more: the first may have been lost.
+    /// The answer to a request once more: the first may have been lost. Seldom enough that whoever repeats a request
+    /// that he has seen gains nothing by it.
     pub(super) fn repeat_accept(&mut self, index: usize, path: Path) {
         self.stats.hello_repeated += 1;
-        if !self.in_time(path) {
-            return;
-        }
         let now = self.now;
-        if let Some(entry) = self.table.entry(index) {
-            let path = entry.paths.id(path);
-            entry.session.repeat_accept(now, path);
-        }
+        let Some(entry) = self.table.entry(index).filter(|entry| entry.repeat_at <= now) else {
+            return;
+        };
+        entry.repeat_at = now + REPEAT;
+        let path = entry.paths.id(path);
+        entry.session.repeat_accept(now, path);
         self.touch(index);
     }
 
@@ -100,8 +103,7 @@ impl Shard {
         seat
     }
 
-    /// Whether requests do not come too often. An answer once more counts like a first one: it costs the same, and
-    /// whoever repeats a request that he has seen can have it sent to anybody.
+    /// Whether requests do not come too often, those that may become a session.
     pub(super) fn in_time(&mut self, path: Path) -> bool {
         let Err(refusal) = self.links.shared.handshake(self.config.limits.prefix.of(path.peer.ip())) else {
             return true;
@@ -247,6 +249,7 @@ impl Shard {
             waiting: Waiting::new(self.config.limits.device_waiting),
             seat: None,
             armed: None,
+            repeat_at: self.now,
             heard: self.now,
             counted: Stats::default(),
         };

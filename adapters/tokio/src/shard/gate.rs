@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! form -> how many MACs were looked at -> the device's record -> MAC      on the shard that got it
-//! -> one that was answered before: its answer again -> room, rates -> counter -> under load, cookie
-//! -> scalar multiplication -> the question to the application             on the shard that has the device
+//! -> one that was answered before: its answer again -> counter -> under load, cookie
+//! -> room, rates -> scalar multiplication -> the question to the application   on the shard that has the device
 //! ```
-//! Only who has the device's key gets an answer of any kind. What counts handshakes stands behind the MAC: before
-//! it, anybody could use up what a network is allowed.
+//! Nothing without a right MAC is answered, and every answer before the last step is shorter than the request. What
+//! counts handshakes stands behind MAC, counter and cookie: before them, anybody could use up what a network is
+//! allowed, with forged, replayed or misaddressed requests.
 
 use tokio::sync::mpsc;
 use whimbrel_core::gate::{Authentic, Load, Weighed};
@@ -84,7 +85,7 @@ impl Shard {
     ) {
         if claim.version() != VERSION {
             self.stats.rx_version += 1;
-            if self.in_time(path) && self.answer(path, |room| authentic.refuse(CloseReason::Version, room)) {
+            if self.answer(path, |room| authentic.refuse(CloseReason::Version, room)) {
                 self.stats.versions_refused += 1;
             }
             return;
@@ -99,8 +100,11 @@ impl Shard {
             Found::Asking => return self.stats.hello_repeated += 1,
             Found::Full => return self.no_room(path),
         }
+        if !self.weigh(path, claim, record, authentic) {
+            return;
+        }
         let Some(seat) = self.seat(claim.device(), path) else { return };
-        if !self.in_time(path) || !self.weigh(path, claim, record, authentic) {
+        if !self.in_time(path) {
             return;
         }
         let Ok(permit) = events.try_reserve() else {

@@ -97,6 +97,8 @@ pub(crate) struct Entry {
     /// Its place among those of its network.
     pub(crate) seat: Option<Seat>,
     pub(crate) armed: Option<Instant>,
+    /// Before, the request that opened it is not answered again.
+    pub(crate) repeat_at: Instant,
     /// When the last good datagram came.
     pub(crate) heard: Instant,
     /// What of the session's counters is in the shard's.
@@ -183,6 +185,11 @@ impl Table {
 
     pub(crate) fn established(&self) -> usize {
         self.slots.len() - self.pending
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

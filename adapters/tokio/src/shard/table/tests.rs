@@ -64,6 +64,7 @@ fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
         waiting: Waiting::new(1),
         seat: None,
         armed: None,
+        repeat_at: Instant::ZERO,
         heard: Instant::ZERO,
         counted: Stats::default(),
     };
