@@ -262,6 +262,42 @@ async fn a_device_that_lost_count_is_told_and_goes_on() {
     gateway.shutdown().await.unwrap();
 }
 
+/// A device is told the gateway's new key, by the session that it has or by its next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_are_told_the_gateways_new_key() {
+    let place = Place::new();
+    let gateway = place.gateway().await;
+    let address = gateway.local_addr();
+    let online = place.add("online", Pattern::NkPsk0).await;
+    let asleep = place.add("asleep", Pattern::NkPsk0).await;
+    let small = place.add("small", Pattern::NnPsk0).await;
+    let mut client = connect(&online, address).await;
+    let mut other = connect(&small, address).await;
+    deliver(&mut client).await;
+    deliver(&mut other).await;
+    let keys = place.keys(Request::GatewayRotate {}).await;
+    let told = Event::GatewayKey { key: keys.public };
+    event(&mut client, |event| event == told).await;
+    // Nothing is said to a device that needs no such key; it would not take it.
+    deliver(&mut other).await;
+    assert_eq!(keys.former.map(|former| former.devices), Some(2));
+    // It stored the key, and boots.
+    let online = Provisioned { gateway_public: Some(keys.public), ..online };
+    deliver(&mut connect(&online, address).await).await;
+    let former = place.keys(Request::GatewayShow {}).await.former;
+    assert_eq!(former.map(|former| former.devices), Some(1));
+    gateway.shutdown().await.unwrap();
+
+    let gateway = place.gateway().await;
+    let mut client = connect(&asleep, gateway.local_addr()).await;
+    event(&mut client, |event| event == told).await;
+    deliver(&mut client).await;
+    let asleep = Provisioned { gateway_public: Some(keys.public), ..asleep };
+    deliver(&mut connect(&asleep, gateway.local_addr()).await).await;
+    assert_eq!(place.keys(Request::GatewayRetire { force: false }).await.former, None);
+    gateway.shutdown().await.unwrap();
+}
+
 /// What stands in a log in place of a key.
 fn assert_nowhere(text: &str, keys: &[&[u8; 32]]) {
     for key in keys {
