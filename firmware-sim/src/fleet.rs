@@ -2,8 +2,8 @@
 
 use crate::SimError;
 use crate::flash::Flash;
+use core::cell::RefCell;
 use serde_json::Deserializer;
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;

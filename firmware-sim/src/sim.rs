@@ -107,12 +107,11 @@ pub fn run(
     Ok(Report::new(options, count, total as u64, outcome, &totals, verified, stopped.map(|error| error.to_string())))
 }
 
-/// The gateway of this process, with its database, and the devices that were added to it.
-fn start_gateway(
-    options: &Options,
-    count: usize,
-    for_tap: bool,
-) -> Result<(Option<(Collector, PathBuf)>, SocketAddr, Vec<Member>), SimError> {
+/// A gateway, with its database when it is one of this process, and the devices that may connect to it.
+type Ends = (Option<(Collector, PathBuf)>, SocketAddr, Vec<Member>);
+
+/// The gateway of this process, and the devices that were added to its database.
+fn start_gateway(options: &Options, count: usize, for_tap: bool) -> Result<Ends, SimError> {
     let host = if for_tap { ROUTER_ADDRESS } else { Ipv4Addr::LOCALHOST };
     let database = options.database.clone().unwrap_or_else(|| DATABASE.into());
     let fleet = if options.insecure_plain { fleet::insecure_plain(count) } else { fleet::provision(&database, count) }?;

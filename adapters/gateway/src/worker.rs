@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use tracing::{debug, warn};
-use whimbrel_core::CloseReason;
+use whimbrel_core::{CloseReason, StreamAdmission};
 use whimbrel_tokio::{Committed, Events, GatewayEvent, Handle, HelloRequest};
 
 use crate::control::Control;
@@ -177,13 +177,25 @@ impl Worker {
         let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof };
         match sink.admit(&request) {
             Ok(streams) => {
-                if let Some(Proof { counter, key, .. }) = proof {
-                    self.directory.admitted(&device, counter, key);
-                }
                 self.counters.add(&Stored { admitted: 1, ..Stored::default() });
-                hello.accept(streams);
+                self.accept(hello, streams);
             }
             Err(reason) => self.turn_away(&reason, hello),
+        }
+    }
+
+    fn accept(&self, hello: HelloRequest, streams: Vec<StreamAdmission>) {
+        let (device, session, proof) = (hello.device, hello.session, hello.proof.clone());
+        if let Some(proof) = &proof {
+            self.directory.admitted(&device, session, proof);
+        }
+        hello.accept(streams);
+        // It came by the gateway's former key: it is told the one that it shall use.
+        let used = proof.and_then(|proof| proof.gateway_key);
+        if let (Some(used), Some(key)) = (used, self.directory.gateway())
+            && used != key.id()
+        {
+            self.endpoint.announce_key(session, key);
         }
     }
 

@@ -7,6 +7,7 @@ mod common;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -73,6 +74,14 @@ impl Place {
     /// again for a reader, and one that may only read cannot remove them.
     fn assert_tidy(&self) {
         assert_eq!(names(self.folder.path()), [Path::new("a.db")]);
+    }
+
+    /// These are there, and nobody but their owner may use them.
+    fn assert_private(&self, expected: &[&str]) {
+        for name in expected {
+            let mode = std::fs::metadata(self.folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
     }
 
     /// In the way of every batch, until it is dropped.
@@ -154,6 +163,7 @@ async fn readings_become_rows_each_once_and_in_order() {
     let client = place.device("sim-1", gateway.local_addr()).await;
     send(&client, 0..10).await;
     client.close(PATIENCE).await.unwrap();
+    place.assert_private(&["a.db", "a.db-wal", "a.db-shm", "a.db.lock", "a.db.sock"]);
     let stored = gateway.shutdown().await.unwrap();
     place.assert_tidy();
     place.assert_stored("sim-1", &[1], 10);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, GatewayPublic, MessageId};
 
 use crate::answer::answered;
 use crate::clock::Clock;
@@ -174,6 +174,14 @@ impl Handle {
         let keys = Arc::new(keys);
         for shard in self.shards.iter() {
             shard.mailbox.set_keys(Arc::clone(&keys));
+        }
+    }
+
+    /// Tells the device of a session, under seal, by which key it shall know the gateway from its next handshake on. Not a
+    /// device of a pattern that needs none ([`crate::Proof::gateway_key`]). A session that is gone is ignored.
+    pub fn announce_key(&self, session: SessionKey, key: GatewayPublic) {
+        if let Some(shard) = self.shards.get(usize::from(session.shard)) {
+            shard.mailbox.announce_key(session, key);
         }
     }
 

@@ -20,7 +20,7 @@ const CLIENTS_MAX: usize = 8;
 /// The longest request, in bytes, with its newline.
 const REQUEST_MAX: u64 = 4096;
 /// How long a client may take for a request, and to take the answer.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long what has begun may take at the end.
 const LAST_COMMANDS: Duration = Duration::from_secs(2);
 /// Before another attempt where the system has no room for a connection.

@@ -146,7 +146,14 @@ impl Shard {
         if let Some(keys) = mail.keys {
             self.links.guard.set_keys(keys);
         }
-        // After the verdicts: what those opened ends too.
+        // After the verdicts: this is for what those opened, too.
+        for (session, key) in mail.announced {
+            let now = self.now;
+            if let Some((index, entry)) = self.table.entry_of(session) {
+                entry.session.announce_key(now, key);
+                self.touch(index);
+            }
+        }
         for device in mail.disconnect {
             self.disconnect(device);
         }
