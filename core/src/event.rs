@@ -44,9 +44,17 @@ pub enum Event {
     PeerRestarted,
     /// The gateway has seen a higher boot epoch from this device than it knew itself; its counter was erased, or set
     /// back. Store this one, then call [`crate::Session::boot_epoch_stored`]: nothing is sent before.
+    #[cfg(feature = "seal")]
     BootEpochRaised {
         /// The boot epoch to store.
         epoch: u32,
+    },
+    /// The gateway has another public key. Store it before the one in use ([`crate::Credentials::nk`]), and keep that one
+    /// second ([`crate::Credentials::with_second`]); the session does so by itself.
+    #[cfg(feature = "seal")]
+    GatewayKey {
+        /// The key.
+        key: crate::GatewayPublic,
     },
     /// The peer, or the application here, closed the session for good.
     Closed {

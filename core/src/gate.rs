@@ -9,8 +9,8 @@
 
 use core::fmt;
 
-use crate::seal::noise::{Responder, SealError};
-use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, mac, opened::SealedHello};
+use crate::seal::noise::Responder;
+use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, SealError, mac, opened::SealedHello};
 use crate::wire::answer::{AnswerKind, emit_answer};
 use crate::wire::{Claim, Hello, LongHeader, LongType, Protection, RefuseCode, ShortHeader, VERSION, Writer};
 use crate::{CloseReason, ConnectionId, DecodeError, Instant, Offer};
@@ -112,6 +112,11 @@ impl<'a> Authentic<'a> {
             }
             _ => Some(Weighed::Open),
         }
+    }
+
+    /// Which of the gateway's keys the device used ([`crate::GatewayPublic::id`]); 0 in `NNpsk0`.
+    pub fn gateway_key_id(&self) -> Option<u8> {
+        Some(Hello::parse(self.claim.datagram()).ok()?.sealed()?.key_id)
     }
 
     /// Opens it: one scalar multiplication in `NKpsk0`. Its terms are written to the front of `terms`, which

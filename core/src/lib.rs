@@ -41,6 +41,8 @@ pub use seal::{BootEpoch, BootEpochError, BootEpochStorage, Opened, next_boot_ep
 pub use seal::{Cookies, Credentials, DeviceKey, GatewayKeys, GatewayPublic, GatewaySecret, Pattern};
 pub use seq::{PacketNumber, SeqNo};
 pub use session::{Admission, Message, MessageId, Received, Session, StreamAdmission, Transmit};
+#[cfg(feature = "seal")]
+pub use session::{Dormant, ResumeError, Snapshot, SuspendError};
 pub use stats::{Dropped, Stats};
 pub use time::{Duration, Instant};
 pub use wire::{Hello, Offer, OfferedStream, Protection, Route, refuse, reset, route};

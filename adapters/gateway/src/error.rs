@@ -86,6 +86,14 @@ pub enum DatabaseError {
         /// The newest we know.
         known: i64,
     },
+    /// It holds keys, and others than its owner may read or write it.
+    #[error("others than its owner may use {} (mode {mode:04o}), and it holds keys: chmod 600 it, and rotate them", path.display())]
+    Exposed {
+        /// Which file: the database, or its log.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// SQLite keeps another journal than a write-ahead log there.
     #[error("no write-ahead log is possible there (journal mode `{0}`)")]
     NoWal(String),

@@ -1,13 +1,13 @@
 //! What the sink's thread takes from the endpoint at a time.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::debug;
 use whimbrel_core::{DeviceId, StreamEpoch, StreamId};
 use whimbrel_tokio::{GatewayEvent, HelloRequest, SessionKey};
 
 use crate::sink::{Reading, SinkError};
+use crate::utc::micros;
 
 /// What was in hand at the end and could not be stored.
 #[derive(Debug, Default)]
@@ -67,25 +67,5 @@ fn row(reading: whimbrel_tokio::Reading) -> Reading {
         schema: reading.schema,
         received_at: micros(reading.received_at),
         payload: reading.payload,
-    }
-}
-
-/// Microseconds since 1970 UTC; negative before, saturating.
-fn micros(at: SystemTime) -> i64 {
-    match at.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |before| -before),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use core::time::Duration;
-
-    #[test]
-    fn times_before_1970_are_negative() {
-        assert_eq!(micros(UNIX_EPOCH + Duration::from_micros(7)), 7);
-        assert_eq!(micros(UNIX_EPOCH - Duration::from_micros(7)), -7);
     }
 }

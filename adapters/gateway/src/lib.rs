@@ -11,12 +11,15 @@
 mod config;
 mod control;
 mod counters;
+mod database;
 mod error;
 mod inbox;
 mod persist;
+pub mod registry;
 pub mod schema;
 mod serve;
 pub mod sink;
+mod utc;
 mod worker;
 
 pub use config::GatewayConfig;

@@ -85,16 +85,16 @@ impl Persist<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::AdmitError;
+    use crate::sink::{AdmitError, SessionRequest};
     use std::sync::Arc;
     use std::time::Instant;
-    use whimbrel_core::{DeviceId, OfferedStream, StreamAdmission};
+    use whimbrel_core::StreamAdmission;
 
     /// Fails so many times first.
     struct Failing(u64);
 
     impl Sink for Failing {
-        fn admit(&mut self, _: DeviceId, _: u32, _: &[OfferedStream]) -> Result<Vec<StreamAdmission>, AdmitError> {
+        fn admit(&mut self, _: &SessionRequest<'_>) -> Result<Vec<StreamAdmission>, AdmitError> {
             Ok(Vec::new())
         }
 

@@ -11,7 +11,7 @@ use crate::control::Control;
 use crate::counters::Counters;
 use crate::inbox::{Inbox, Left};
 use crate::persist::{Persist, Quiet};
-use crate::sink::{AdmitError, Sink, SinkError, Watermark};
+use crate::sink::{AdmitError, SessionRequest, Sink, SinkError, Watermark};
 use crate::{GatewayConfig, Stored};
 
 /// How long a closed queue is watched for what a shard had in its hands when it was closed.
@@ -164,7 +164,8 @@ impl Worker {
             return;
         }
         let device = hello.device;
-        match sink.admit(device, hello.boot_epoch, &hello.streams) {
+        let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof: None };
+        match sink.admit(&request) {
             Ok(streams) => {
                 self.counters.add(&Stored { admitted: 1, ..Stored::default() });
                 hello.accept(streams);

@@ -120,7 +120,7 @@ fn a_newer_database_is_named_and_left_alone() {
     whimbrel.wait();
     Connection::open(&database).unwrap().pragma_update(None, "user_version", 41).unwrap();
     let before = fs::read(&database).unwrap();
-    assert_eq!(cannot_open(&database), "its version 41 is newer than 1, the newest that this program knows");
+    assert_eq!(cannot_open(&database), "its version 41 is newer than 2, the newest that this program knows");
     assert_eq!(fs::read(&database).unwrap(), before);
 }
 

@@ -23,6 +23,12 @@ pub(crate) struct AssemblyState {
 impl AssemblyState {
     pub(crate) const EMPTY: Self =
         Self { seq: SeqNo::ZERO, expires: Instant::ZERO, have: 0, stream: 0, count: 0, unit: 0, last_len: 0 };
+
+    /// Whether no part of a message is there.
+    #[cfg(feature = "seal")]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 /// The place with its memory.

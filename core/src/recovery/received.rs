@@ -68,6 +68,12 @@ impl ReceivedPackets {
         self.largest_accepted
     }
 
+    /// Goes on after sleep: whatever lies up to `largest` counts as seen, and is not spoken of.
+    #[cfg(feature = "seal")]
+    pub(crate) fn resume(&mut self, largest: PacketNumber) {
+        *self = Self { largest: Some(largest), seen: Bits([u64::MAX; WORDS]), ..Self::default() };
+    }
+
     pub(crate) fn check(&self, pn: PacketNumber) -> Seen {
         match self.largest {
             Some(largest) if pn.value().saturating_add(WINDOW) <= largest.value() => Seen::TooOld,

@@ -23,6 +23,7 @@ pub(crate) struct Control {
     pub(crate) ping: bool,
     pub(crate) forward: bool,
     pub(crate) forwarded: bool,
+    pub(crate) key: bool,
     /// Not a frame: messages in it had been lost before.
     pub(crate) again: bool,
 }
@@ -39,13 +40,22 @@ impl Flags {
                 | (control.ping as u8) << 2
                 | (control.forward as u8) << 3
                 | (control.forwarded as u8) << 4
-                | (control.again as u8) << 5,
+                | (control.again as u8) << 5
+                | (control.key as u8) << 6,
         )
     }
 
     fn control(self) -> Control {
         let has = |bit| self.0 & bit != 0;
-        Control { commit: has(1), credit: has(2), ping: has(4), forward: has(8), forwarded: has(16), again: has(32) }
+        Control {
+            commit: has(1),
+            credit: has(2),
+            ping: has(4),
+            forward: has(8),
+            forwarded: has(16),
+            again: has(32),
+            key: has(64),
+        }
     }
 }
 
@@ -278,7 +288,8 @@ mod tests {
         ) {
             let number = PacketNumber::new(pn);
             let named = named.map(PacketNumber::new).filter(|named| Low::of(*named) != NOTHING);
-            let control = Control { commit, credit, ping, forward: commit, forwarded: !credit, again: ping };
+            let (forward, forwarded, again, key) = (commit, !credit, ping, credit != ping);
+            let control = Control { commit, credit, ping, forward, forwarded, again, key };
             let packet = SentPacket::new(number, Instant::ZERO, 1200, 3, named, control);
             prop_assert_eq!(packet.pn(PacketNumber::new(pn + ahead)), number);
             let largest = named.map(|named| PacketNumber::new(named.value() + ahead));

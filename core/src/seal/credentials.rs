@@ -41,6 +41,16 @@ impl Credentials {
         }
     }
 
+    /// The gateway has another key: it goes first, the one in use second. Says whether it is news.
+    pub(crate) fn learn(&mut self, key: GatewayPublic, second: bool) -> bool {
+        if self.gateways.contains(&Some(key)) {
+            return false;
+        }
+        let used = self.gateway(second).copied();
+        self.gateways = [Some(key), used];
+        true
+    }
+
     /// Which of two keys to use at this attempt.
     pub(crate) fn gateway(&self, second: bool) -> Option<&GatewayPublic> {
         let [first, other] = &self.gateways;

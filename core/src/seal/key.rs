@@ -2,13 +2,14 @@
 
 use core::fmt;
 
-use blake2::{Blake2s256, Digest};
 use subtle::ConstantTimeEq;
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::hash::hash;
+
 /// 32 secret bytes: compared in constant time, wiped when dropped, never printed.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Secret([u8; 32]);
 
 impl Secret {
@@ -74,26 +75,33 @@ impl From<[u8; 32]> for DeviceKey {
 
 impl ZeroizeOnDrop for DeviceKey {}
 
-/// A gateway's secret key: an X25519 scalar (RFC 7748 section 5).
+/// A gateway's secret key: an X25519 scalar (RFC 7748 section 5), and the public key that belongs to it.
 ///
 /// Compared in constant time, wiped when dropped, not shown by `Debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GatewaySecret(Secret);
+pub struct GatewaySecret {
+    secret: Secret,
+    public: GatewayPublic,
+}
 
 impl GatewaySecret {
-    /// From its bytes, which must be unpredictable. Any 32 bytes are a key.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(Secret::new(bytes))
+    /// From its bytes, which must be unpredictable. Any 32 bytes are a key. Costs a scalar multiplication.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self { public: GatewayPublic(x25519(bytes, X25519_BASEPOINT_BYTES)), secret: Secret::new(bytes) }
     }
 
     /// The bytes, to store them.
     pub const fn expose(&self) -> &[u8; 32] {
-        self.0.expose()
+        self.secret.expose()
     }
 
-    /// The public half, which devices are given. Costs a scalar multiplication.
-    pub fn public(&self) -> GatewayPublic {
-        GatewayPublic(x25519(*self.expose(), X25519_BASEPOINT_BYTES))
+    pub(crate) const fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The public half, which devices are given.
+    pub const fn public(&self) -> GatewayPublic {
+        self.public
     }
 }
 
@@ -122,7 +130,7 @@ impl GatewayPublic {
 
     /// A short name, to tell a gateway which of its keys is meant: the first byte of the key's BLAKE2s-256.
     pub fn id(&self) -> u8 {
-        let [id, ..] = <[u8; 32]>::from(Blake2s256::digest(self.0));
+        let [id, ..] = hash(&self.0, &[]);
         id
     }
 }
@@ -179,6 +187,7 @@ mod tests {
             0x43, 0xc8, 0x5b, 0x78, 0x67, 0x4d, 0xad, 0xfc, 0x7e, 0x14, 0x6f, 0x88, 0x2b, 0x4f,
         ];
         assert_eq!(secret.public().as_bytes(), &public);
+        assert_eq!(<[u8; 32]>::from(secret.public()), public);
     }
 
     #[test]

@@ -3,11 +3,17 @@
 //! Sealed sessions are the rule. The plain mode checks integrity and which session a packet belongs to; it
 //! keeps nobody out, and both ends must have asked for it.
 
+#[cfg(feature = "seal")]
+mod aead;
 mod boot;
 #[cfg(feature = "seal")]
 mod cookie;
 #[cfg(feature = "seal")]
 mod credentials;
+#[cfg(feature = "seal")]
+mod error;
+#[cfg(feature = "seal")]
+mod hash;
 #[cfg(feature = "seal")]
 mod key;
 #[cfg(feature = "seal")]
@@ -20,12 +26,16 @@ pub(crate) mod packet;
 mod plain;
 #[cfg(feature = "seal")]
 pub(crate) mod random;
+#[cfg(feature = "seal")]
+mod symmetric;
 
 pub use boot::{BootEpoch, BootEpochError, BootEpochStorage, next_boot_epoch};
 #[cfg(feature = "seal")]
 pub use cookie::Cookies;
 #[cfg(feature = "seal")]
 pub use credentials::{Credentials, GatewayKeys};
+#[cfg(feature = "seal")]
+pub(crate) use error::SealError;
 #[cfg(feature = "seal")]
 pub use key::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
 pub(crate) use opened::Handshake;

@@ -1,223 +1,229 @@
-//! Noise NKpsk0 and NNpsk0, written out.
+//! The two handshakes, written out: Noise_NKpsk0 and Noise_NNpsk0 with 25519, ChaChaPoly and BLAKE2s.
+//! "Section" means one of the Noise Protocol Framework, revision 34.
+//!
+//! ```text
+//! NKpsk0:              NNpsk0:
+//!   <- s
+//!   ...
+//!   -> psk, e, es        -> psk, e        HELLO
+//!   <- e, ee             <- e, ee         ACCEPT
+//! ```
+//!
+//! (Section 7.5 has NN and NK, section 9.4 the modifier `psk0`.) The initiator is a device, the responder a
+//! gateway. Messages are sent again until they arrive, and come again forged, so each end can repeat its
+//! message to the byte, and a message that does not open leaves no trace.
 
-use blake2::{Blake2s256, Digest};
-use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 
-use super::key::Secret;
-use super::{GatewayPublic, GatewaySecret, Pattern, mac};
+use super::SealError;
+use super::aead::TAG;
+use super::key::{GatewayPublic, GatewaySecret, Pattern, Secret};
+use super::symmetric::{Sealing, Symmetric, TransportKeys};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SealError;
+/// Bytes of an X25519 key: Noise's DHLEN (section 12.1).
+pub(crate) const DH_LEN: usize = 32;
 
-#[derive(Clone, Debug)]
-struct Symmetric {
-    ck: Secret,
-    k: Secret,
-    h: [u8; 32],
-}
-
-fn hash(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Blake2s256::new();
-    for part in parts {
-        hash.update(part);
-    }
-    hash.finalize().into()
-}
-
-fn nonce() -> chacha20poly1305::Nonce {
-    chacha20poly1305::Nonce::default()
-}
-
-impl Symmetric {
-    fn new(pattern: Pattern, prologue: &[&[u8]]) -> Self {
-        let name: &[u8] = match pattern {
-            Pattern::NkPsk0 => b"Noise_NKpsk0_25519_ChaChaPoly_BLAKE2s",
-            Pattern::NnPsk0 => b"Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s",
-        };
-        let h = hash(&[name]);
-        let mut hasher = Blake2s256::new();
-        hasher.update(h);
-        for part in prologue {
-            hasher.update(part);
-        }
-        Self { ck: Secret::new(h), k: Secret::new([0; 32]), h: hasher.finalize().into() }
-    }
-
-    fn mix_hash(&mut self, data: &[&[u8]]) {
-        let mut hasher = Blake2s256::new();
-        hasher.update(self.h);
-        for part in data {
-            hasher.update(part);
-        }
-        self.h = hasher.finalize().into();
-    }
-
-    fn mix_key(&mut self, input: &[u8]) {
-        let temp = mac::hmac(self.ck.expose(), &[input]);
-        let ck = mac::hmac(&temp, &[&[1]]);
-        let k = mac::hmac(&temp, &[&ck, &[2]]);
-        (self.ck, self.k) = (Secret::new(ck), Secret::new(k));
-    }
-
-    fn mix_key_and_hash(&mut self, input: &[u8]) {
-        let temp = mac::hmac(self.ck.expose(), &[input]);
-        let ck = mac::hmac(&temp, &[&[1]]);
-        let h = mac::hmac(&temp, &[&ck, &[2]]);
-        let k = mac::hmac(&temp, &[&h, &[3]]);
-        self.mix_hash(&[&h]);
-        (self.ck, self.k) = (Secret::new(ck), Secret::new(k));
-    }
-
-    fn encrypt(&self, payload: &mut [u8]) -> [u8; 16] {
-        let cipher = ChaCha20Poly1305::new(self.k.expose().into());
-        match cipher.encrypt_inout_detached(&nonce(), &self.h, payload.into()) {
-            Ok(tag) => tag.into(),
-            Err(_) => [0; 16],
-        }
-    }
-
-    fn decrypt(&self, payload: &mut [u8], tag: &[u8; 16]) -> Result<(), SealError> {
-        let cipher = ChaCha20Poly1305::new(self.k.expose().into());
-        cipher.decrypt_inout_detached(&nonce(), &self.h, payload.into(), tag.into()).map_err(|_| SealError)
-    }
-
-    fn split(&self) -> TransportKeys {
-        let temp = mac::hmac(self.ck.expose(), &[]);
-        let first = mac::hmac(&temp, &[&[1]]);
-        let second = mac::hmac(&temp, &[&first, &[2]]);
-        TransportKeys { to_gateway: Secret::new(first), to_device: Secret::new(second) }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct TransportKeys {
-    pub(crate) to_gateway: Secret,
-    pub(crate) to_device: Secret,
-}
-
-#[inline(never)]
-fn dh(secret: &[u8; 32], public: &[u8; 32]) -> Result<[u8; 32], SealError> {
-    let shared = x25519(*secret, *public);
-    if mac::same(&shared, &[0; 32]) { Err(SealError) } else { Ok(shared) }
-}
-
+/// The device's end of a handshake.
 #[derive(Debug)]
 pub(crate) struct Initiator {
-    secret: Secret,
-    public: [u8; 32],
-    before: Symmetric,
-    after: [u8; 32],
+    ephemeral: Secret,
+    public: [u8; DH_LEN],
+    offer: Sealing,
 }
 
 impl Initiator {
+    /// Begins: `psk`, `e` and, with a gateway key, `es`. `ephemeral` must be random and new.
+    ///
+    /// # Errors
+    /// [`SealError::NoGatewayKey`], [`SealError::WeakKey`].
+    #[inline(never)]
     pub(crate) fn new(
         pattern: Pattern,
         gateway: Option<&GatewayPublic>,
-        psk: &[u8; 32],
-        ephemeral: [u8; 32],
+        psk: &Secret,
+        ephemeral: [u8; DH_LEN],
         prologue: &[&[u8]],
     ) -> Result<Self, SealError> {
-        let mut s = Symmetric::new(pattern, prologue);
+        let gateway = static_key(pattern, gateway)?;
+        let ephemeral = Secret::new(ephemeral);
+        let public = public(&ephemeral);
+        let mut state = begin(gateway, psk, prologue);
+        mix_ephemeral(&mut state, &public);
         if let Some(gateway) = gateway {
-            s.mix_hash(&[gateway.as_bytes()]);
+            mix_dh(&mut state, &ephemeral, gateway.as_bytes())?; // es
         }
-        s.mix_key_and_hash(psk);
-        let public = x25519(ephemeral, X25519_BASEPOINT_BYTES);
-        s.mix_hash(&[&public]);
-        s.mix_key(&public);
-        if let Some(gateway) = gateway {
-            s.mix_key(&dh(&ephemeral, gateway.as_bytes())?);
-        }
-        Ok(Self { secret: Secret::new(ephemeral), public, after: s.h, before: s })
+        Ok(Self { ephemeral, public, offer: Sealing::new(state) })
     }
 
-    pub(crate) fn public(&self) -> &[u8; 32] {
+    /// The ephemeral public key: message 1 before its payload.
+    pub(crate) fn public(&self) -> &[u8; DH_LEN] {
         &self.public
     }
 
-    pub(crate) fn seal_offer(&mut self, payload: &mut [u8]) -> [u8; 16] {
-        let tag = self.before.encrypt(payload);
-        let mut s = self.before.clone();
-        s.mix_hash(&[payload, &tag]);
-        self.after = s.h;
-        tag
+    /// Encrypts message 1's payload in place and gives its tag; as often as needed, always with the same bytes.
+    ///
+    /// `None` when the payload is not that of the first call: one key and nonce must not serve two messages
+    /// (section 14, "Nonce reuse"). The payload is then wiped.
+    pub(crate) fn seal_offer(&mut self, payload: &mut [u8]) -> Option<[u8; TAG]> {
+        self.offer.seal(payload)
     }
 
+    /// Reads message 2, from its ephemeral key `e` on: decrypts the payload in place and gives the session's keys.
+    /// Costs a scalar multiplication. What fails changes nothing.
+    ///
+    /// # Errors
+    /// [`SealError::NotAuthentic`], [`SealError::WeakKey`].
+    #[inline(never)]
     pub(crate) fn read_accept(
         &self,
-        e: &[u8; 32],
+        e: &[u8; DH_LEN],
         payload: &mut [u8],
-        tag: &[u8; 16],
+        tag: &[u8; TAG],
     ) -> Result<TransportKeys, SealError> {
-        let mut s = self.before.clone();
-        s.h = self.after;
-        s.mix_hash(&[e]);
-        s.mix_key(e);
-        s.mix_key(&dh(self.secret.expose(), e)?);
-        s.decrypt(payload, tag)?;
-        Ok(s.split())
+        Ok(self.finish(e, payload, tag)?.split())
+    }
+
+    fn finish(&self, e: &[u8; DH_LEN], payload: &mut [u8], tag: &[u8; TAG]) -> Result<Symmetric, SealError> {
+        // Nobody can have answered what was not sent.
+        let mut state = self.offer.after().ok_or(SealError::NotAuthentic)?;
+        mix_ephemeral(&mut state, e);
+        mix_dh(&mut state, &self.ephemeral, e)?; // ee
+        state.decrypt_and_hash(payload, tag)?;
+        Ok(state)
     }
 }
 
+/// The gateway's end, when it has read message 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Responder {
-    s: Symmetric,
-    e: [u8; 32],
+    state: Symmetric,
+    /// The initiator's ephemeral key.
+    remote: [u8; DH_LEN],
 }
 
 impl Responder {
+    /// Reads message 1, from its ephemeral key `e` on: decrypts the payload in place. What fails changes nothing.
+    /// Costs a scalar multiplication with [`Pattern::NkPsk0`].
+    ///
+    /// # Errors
+    /// [`SealError::NotAuthentic`], [`SealError::NoGatewayKey`], [`SealError::WeakKey`].
+    #[inline(never)]
     pub(crate) fn read(
         pattern: Pattern,
         secret: Option<&GatewaySecret>,
-        psk: &[u8; 32],
+        psk: &Secret,
         prologue: &[&[u8]],
-        e: &[u8; 32],
+        e: &[u8; DH_LEN],
         payload: &mut [u8],
-        tag: &[u8; 16],
+        tag: &[u8; TAG],
     ) -> Result<Self, SealError> {
-        let mut s = Symmetric::new(pattern, prologue);
+        let secret = static_key(pattern, secret)?;
+        let public = secret.map(GatewaySecret::public);
+        let mut state = begin(public.as_ref(), psk, prologue);
+        mix_ephemeral(&mut state, e);
         if let Some(secret) = secret {
-            s.mix_hash(&[secret.public().as_bytes()]);
+            mix_dh(&mut state, secret.secret(), e)?; // es
         }
-        s.mix_key_and_hash(psk);
-        s.mix_hash(&[e]);
-        s.mix_key(e);
-        if let Some(secret) = secret {
-            s.mix_key(&dh(secret.expose(), e)?);
-        }
-        let before = s.clone();
-        s.mix_hash(&[payload, tag]);
-        before.decrypt(payload, tag)?;
-        Ok(Self { s, e: *e })
+        state.decrypt_and_hash(payload, tag)?;
+        Ok(Self { state, remote: *e })
     }
 
-    pub(crate) fn accept(self, ephemeral: [u8; 32]) -> Result<Accepting, SealError> {
-        let mut s = self.s;
-        let public = x25519(ephemeral, X25519_BASEPOINT_BYTES);
-        s.mix_hash(&[&public]);
-        s.mix_key(&public);
-        s.mix_key(&dh(&ephemeral, &self.e)?);
-        Ok(Accepting { public, s })
+    /// Goes on to message 2: `e`, `ee`. `ephemeral` must be random and new. Costs two scalar multiplications.
+    ///
+    /// # Errors
+    /// [`SealError::WeakKey`].
+    #[inline(never)]
+    pub(crate) fn accept(self, ephemeral: [u8; DH_LEN]) -> Result<Accepting, SealError> {
+        let Self { mut state, remote } = self;
+        let ephemeral = Secret::new(ephemeral);
+        let public = public(&ephemeral);
+        mix_ephemeral(&mut state, &public);
+        mix_dh(&mut state, &ephemeral, &remote)?; // ee
+        Ok(Accepting { public, message: Sealing::new(state) })
     }
 }
 
+/// The gateway's end, when all is known but message 2's payload.
 #[derive(Debug)]
 pub(crate) struct Accepting {
-    public: [u8; 32],
-    s: Symmetric,
+    public: [u8; DH_LEN],
+    message: Sealing,
 }
 
 impl Accepting {
-    pub(crate) fn public(&self) -> &[u8; 32] {
+    /// The ephemeral public key: message 2 before its payload.
+    pub(crate) fn public(&self) -> &[u8; DH_LEN] {
         &self.public
     }
 
-    pub(crate) fn seal_accept(&self, payload: &mut [u8]) -> [u8; 16] {
-        self.s.encrypt(payload)
+    /// Encrypts message 2's payload in place and gives its tag; as [`Initiator::seal_offer`].
+    pub(crate) fn seal_accept(&mut self, payload: &mut [u8]) -> Option<[u8; TAG]> {
+        self.message.seal(payload)
     }
 
+    /// The session's keys.
+    #[inline(never)]
     pub(crate) fn keys(&self) -> TransportKeys {
-        self.s.split()
+        self.message.split()
     }
 }
+
+/// The gateway's key as far as the pattern has one.
+fn static_key<K>(pattern: Pattern, key: Option<&K>) -> Result<Option<&K>, SealError> {
+    match pattern {
+        Pattern::NkPsk0 => key.map(Some).ok_or(SealError::NoGatewayKey),
+        Pattern::NnPsk0 => Ok(None),
+    }
+}
+
+/// Initialize() (section 5.3): the name, the prologue, the pre-message `<- s` if the pattern has one; then `psk`.
+#[inline(never)]
+fn begin(gateway: Option<&GatewayPublic>, psk: &Secret, prologue: &[&[u8]]) -> Symmetric {
+    // Section 8: the names of the protocols.
+    let mut state = Symmetric::new(match gateway {
+        Some(_) => b"Noise_NKpsk0_25519_ChaChaPoly_BLAKE2s",
+        None => b"Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s",
+    });
+    state.mix_hash(prologue);
+    if let Some(gateway) = gateway {
+        state.mix_hash(&[gateway.as_bytes()]);
+    }
+    state.mix_key_and_hash(psk.expose()); // section 9.2
+    state
+}
+
+/// `e`: MixHash(), and MixKey() too because the handshake has a pre-shared key (section 9.2).
+fn mix_ephemeral(state: &mut Symmetric, public: &[u8; DH_LEN]) {
+    state.mix_hash(&[public]);
+    state.mix_key(public);
+}
+
+/// `es`, `ee`: MixKey(DH()). A shared secret of zeros is refused (RFC 7748 section 6.1): the other end has no
+/// part in it.
+fn mix_dh(state: &mut Symmetric, secret: &Secret, public: &[u8; DH_LEN]) -> Result<(), SealError> {
+    let mut shared = Secret::default();
+    multiply(secret, public, &mut shared);
+    if shared == Secret::default() {
+        return Err(SealError::WeakKey);
+    }
+    state.mix_key(shared.expose());
+    Ok(())
+}
+
+/// GENERATE_KEYPAIR() (section 4.1), from the secret half.
+fn public(secret: &Secret) -> [u8; DH_LEN] {
+    let mut public = Secret::default();
+    multiply(secret, &X25519_BASEPOINT_BYTES, &mut public);
+    *public.expose()
+}
+
+/// X25519 (RFC 7748 section 5), out of line: its frame is the largest of all.
+#[inline(never)]
+fn multiply(secret: &Secret, public: &[u8; DH_LEN], product: &mut Secret) {
+    *product.expose_mut() = x25519(*secret.expose(), *public);
+}
+
+// Too long for Miri.
+#[cfg(all(test, not(miri)))]
+#[path = "noise_tests.rs"]
+mod tests;

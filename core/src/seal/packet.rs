@@ -4,7 +4,7 @@ use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Nonce};
 
 use super::Direction;
 use super::key::Secret;
-use super::noise::TransportKeys;
+use super::symmetric::TransportKeys;
 use crate::PacketNumber;
 
 pub(crate) const TAG: usize = 16;
@@ -32,6 +32,21 @@ impl SealedKeys {
             Direction::ToGateway => Self { send: keys.to_gateway, receive: keys.to_device },
             Direction::ToDevice => Self { send: keys.to_device, receive: keys.to_gateway },
         }
+    }
+
+    pub(crate) fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        let (halves, _) = bytes.as_chunks_mut::<32>();
+        for (half, key) in halves.iter_mut().zip([&self.send, &self.receive]) {
+            *half = *key.expose();
+        }
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; 64]) -> Self {
+        let (halves, _) = bytes.as_chunks::<32>();
+        let key = |at: usize| Secret::new(halves.get(at).copied().unwrap_or_default());
+        Self { send: key(0), receive: key(1) }
     }
 
     pub(crate) fn phase(&self) -> bool {

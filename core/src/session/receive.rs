@@ -109,6 +109,9 @@ impl<'a> Engine<'a> {
                     contents.data = true;
                 }
                 Frame::Padding | Frame::Ping => {}
+                #[cfg(feature = "seal")]
+                Frame::GatewayKey { .. } if self.st.takes_gateway_key() => contents.control = true,
+                Frame::GatewayKey { .. } => return None,
                 Frame::Credit { stream, .. } => {
                     self.send_stream(stream)?;
                     contents.control = true;
@@ -184,6 +187,10 @@ impl<'a> Engine<'a> {
             }
             Frame::Commit(commit) => self.on_commit(commit.stream, commit.next),
             Frame::Close { reason } => self.on_close(reason),
+            #[cfg(feature = "seal")]
+            Frame::GatewayKey { key } => self.st.on_gateway_key(key),
+            #[cfg(not(feature = "seal"))]
+            Frame::GatewayKey { .. } => {}
             Frame::PathChallenge { token } => self.st.on_path_challenge(path, token),
             Frame::PathResponse { token } => self.st.on_path_response(token),
             Frame::Nak(nak) => {

@@ -265,6 +265,7 @@ impl Engine<'_> {
                 control.credit |= packet.control().credit;
                 control.forward |= packet.control().forward;
                 control.forwarded |= packet.control().forwarded;
+                control.key |= packet.control().key;
             }
         }
         self.say_again(control);
@@ -279,6 +280,10 @@ impl Engine<'_> {
         }
         if control.forward {
             self.outbox().on_forward_lost();
+        }
+        #[cfg(feature = "seal")]
+        if control.key {
+            self.st.say_key_again();
         }
     }
 

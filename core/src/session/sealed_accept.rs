@@ -17,8 +17,6 @@ pub(super) struct Accepting {
     key: DeviceKey,
     mac1: [u8; 16],
     reset_key: [u8; 16],
-    /// The tag of the one that was sent.
-    sent: Option<[u8; 16]>,
 }
 
 impl Accepting {
@@ -32,7 +30,7 @@ impl Accepting {
         let noise = hello.responder.clone().accept(ephemeral).map_err(|_| ConfigError::Handshake)?;
         let keys = SealedKeys::new(noise.keys(), Direction::ToDevice);
         let reset_key = mac::reset_key(hello.reset.expose(), cid.as_bytes());
-        let accepting = Self { noise, key: hello.key.clone(), mac1: hello.mac1, reset_key, sent: None };
+        let accepting = Self { noise, key: hello.key.clone(), mac1: hello.mac1, reset_key };
         Ok((accepting, Keys::Sealed(keys)))
     }
 
@@ -47,11 +45,7 @@ impl Accepting {
         let mut w = Writer::new(buf);
         let payload =
             SealedAccept::emit(fields, self.noise.public(), &self.reset_key, accepted, offered, &mut w).ok()?;
-        let tag = self.noise.seal_accept(w.written_mut().get_mut(payload.clone())?);
-        if self.sent.is_some_and(|sent| sent != tag) {
-            return None;
-        }
-        self.sent = Some(tag);
+        let tag = self.noise.seal_accept(w.written_mut().get_mut(payload.clone())?)?;
         w.written_mut().get_mut(payload.end..)?.first_chunk_mut::<16>().map(|place| *place = tag)?;
         let mac = mac::answer_mac(&self.key, &self.mac1, w.written());
         w.put(&mac).ok()?;

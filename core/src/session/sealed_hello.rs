@@ -114,14 +114,13 @@ impl Engine<'_> {
         w.put(attempt.initiator.public()).ok()?;
         let start = w.len();
         emit_terms(&local_cid, &limits, own.iter().map(offer), &mut w).ok()?;
-        let tag = attempt.initiator.seal_offer(w.written_mut().get_mut(start..)?);
-        w.put(&tag).ok()?;
-        let mac1 = mac::hello_mac(&credentials.key, &[w.written()]);
-        if attempt.mac1.is_some_and(|before| before != mac1) {
+        let Some(tag) = attempt.initiator.seal_offer(w.written_mut().get_mut(start..)?) else {
             // It would say two things under one key.
             self.st.hello.restart(self.st.now);
             return None;
-        }
+        };
+        w.put(&tag).ok()?;
+        let mac1 = mac::hello_mac(&credentials.key, &[w.written()]);
         attempt.mac1 = Some(mac1);
         w.put(&mac1).ok()?;
         let proof = attempt.cookie.map(|cookie| mac::cookie_mac(&cookie, w.written()));

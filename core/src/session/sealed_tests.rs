@@ -279,3 +279,98 @@ fn only_the_pattern_that_was_provisioned_is_opened() {
     assert_eq!(authentic.open(Pattern::NkPsk0, &other, &mut [0; 1200]).err(), Some(OpenError::GatewayKey));
     assert!(authentic.open(Pattern::NkPsk0, &other.with_second(gateway_secret()), &mut [0; 1200]).is_ok());
 }
+
+// The key is said until it arrived; the device uses it at the next handshake, and the one before when it must.
+#[test]
+fn a_gateway_changes_its_key() {
+    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    let next = GatewaySecret::new([10; 32]);
+    gateway.announce_key(NOW, next.public());
+    let lost = all(&mut gateway, NOW);
+    assert!(!lost.is_empty());
+    let later = NOW + Duration::from_secs(3);
+    gateway.handle_timeout(later);
+    for packet in all(&mut gateway, later) {
+        assert!(!hand(&mut device, &packet).1);
+    }
+    let events: Vec<_> = core::iter::from_fn(|| device.poll_event()).collect();
+    assert!(events.contains(&Event::GatewayKey { key: next.public() }), "{events:?}");
+    device.state.begin_hello();
+    let id_of = |device: &mut Session<Mem>, now: Instant| {
+        let hello =
+            core::iter::from_fn(|| all(device, now).into_iter().next()).find(|packet| Hello::parse(packet).is_ok());
+        let hello = hello.unwrap();
+        let key = key();
+        Hello::parse(&hello).unwrap().claim().authenticate(&key).unwrap().gateway_key_id()
+    };
+    assert_eq!(id_of(&mut device, later), Some(next.public().id()));
+    // Nobody answers: after four of them the former key has its turn.
+    let mut ids = Vec::new();
+    for minute in 1..10 {
+        ids.push(id_of(&mut device, later + Duration::from_secs(80 * minute)));
+    }
+    let [new, old] = [next.public().id(), gateway_secret().public().id()].map(Some);
+    assert_eq!(ids, [new, new, new, old, old, old, old, new, new]);
+}
+
+#[test]
+fn a_session_sleeps_and_goes_on_with_one_datagram() {
+    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    for packet in all(&mut gateway, NOW) {
+        hand(&mut device, &packet);
+    }
+    device.send(NOW, channel(), b"1").unwrap();
+    assert_eq!(device.suspend(), Err(crate::SuspendError::Busy));
+    exchange(&mut device, &mut gateway);
+    let snapshot = device.suspend().unwrap();
+    assert!(snapshot.as_bytes().len() <= crate::Snapshot::MAX, "{snapshot:?}");
+    assert!(device.is_closed() && all(&mut device, NOW).is_empty());
+    let old = exchanged(&mut gateway);
+
+    let credentials = || Credentials::nk(key(), gateway_secret().public());
+    let channels = [ChannelConfig::ordered(channel(), SchemaId(1))];
+    let id = DeviceId::new(b"d").unwrap();
+    let resume = |bytes: &[u8], id: DeviceId, channels: &[ChannelConfig]| {
+        Session::<Mem>::resume(&Config::default(), id, credentials(), channels, bytes, [8; 32], Mem::new())
+    };
+    let mut device = resume(snapshot.as_bytes(), id, &channels).unwrap().stored();
+    device.send(NOW, channel(), b"2").unwrap();
+    let packets = all(&mut device, NOW);
+    assert_eq!(packets.len(), 1);
+    assert_eq!(hand(&mut gateway, &packets[0]).0, [b"2"]);
+    // After the longest that an acknowledgement is held back.
+    for packet in all(&mut gateway, NOW + Duration::from_secs(2)) {
+        hand(&mut device, &packet);
+    }
+    assert_eq!(device.queued(), 0);
+    for packet in old {
+        assert!(hand(&mut device, &packet).1, "from before it slept");
+    }
+    // Of use once; and not when damaged, another device's, or for other channels.
+    assert_eq!(resume(&crate::Dormant::<Mem>::REPLACEMENT, id, &channels).err(), Some(crate::ResumeError::Spent));
+    let other = DeviceId::new(b"e").unwrap();
+    assert_eq!(resume(snapshot.as_bytes(), other, &channels).err(), Some(crate::ResumeError::Invalid));
+    assert_eq!(resume(snapshot.as_bytes(), id, &[]).err(), Some(crate::ResumeError::Channels));
+    for bit in 0..snapshot.as_bytes().len() * 8 {
+        let mut bad = snapshot.as_bytes().to_vec();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(resume(&bad, id, &channels).is_err());
+        assert!(resume(&bad[..bit / 8], id, &channels).is_err());
+    }
+}
+
+/// All that the gateway still has to say.
+fn exchanged(gateway: &mut Session<Mem>) -> Vec<Vec<u8>> {
+    all(gateway, NOW + Duration::from_secs(1))
+}
+
+fn exchange(device: &mut Session<Mem>, gateway: &mut Session<Mem>) {
+    for _ in 0..4 {
+        for packet in all(device, NOW) {
+            hand(gateway, &packet);
+        }
+        for packet in all(gateway, NOW) {
+            hand(device, &packet);
+        }
+    }
+}

@@ -132,6 +132,9 @@ pub(super) struct State {
     /// The source of ephemeral keys.
     #[cfg(feature = "seal")]
     pub(super) secrets: crate::seal::random::Random,
+    /// A key of the gateway's that is to be told.
+    #[cfg(feature = "seal")]
+    pub(super) key_news: Option<super::gateway_key::KeyNews>,
     /// What RESETs of this session are authentic by.
     #[cfg(feature = "seal")]
     pub(super) reset_key: [u8; 16],
@@ -213,6 +216,8 @@ impl State {
             hello_len: 0,
             #[cfg(feature = "seal")]
             secrets: crate::seal::random::Random::new(random),
+            #[cfg(feature = "seal")]
+            key_news: None,
             #[cfg(feature = "seal")]
             reset_key: [0; 16],
             local_cid: ConnectionId::EMPTY,

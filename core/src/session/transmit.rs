@@ -25,9 +25,9 @@ pub struct Transmit {
 
 /// The packet being built.
 #[derive(Default)]
-struct Built {
+pub(super) struct Built {
     acknowledged: Option<PacketNumber>,
-    control: Control,
+    pub(super) control: Control,
     /// References to messages whose fate matters.
     messages: u8,
     /// Best-effort messages.
@@ -38,7 +38,7 @@ struct Built {
     previous: Option<(StreamId, u16)>,
     /// DATA is the last frame: where it begins, and its payload's length.
     last_data: Option<(usize, u16)>,
-    eliciting: bool,
+    pub(super) eliciting: bool,
 }
 
 impl Engine<'_> {
@@ -68,10 +68,17 @@ impl Engine<'_> {
     fn has_control(&mut self) -> bool {
         let streams = self.receive_streams();
         let answers = streams.iter().any(|stream| stream.commit_due || stream.credit_due || stream.answers_forward());
+        #[cfg(feature = "seal")]
+        let answers = answers || self.st.has_key_to_say();
         answers || (0..self.st.send_len).any(|at| self.outbox().forward_point(at).is_some())
     }
 
     fn transmit_short(&mut self, buf: &mut [u8]) -> Option<usize> {
+        if !self.st.paths.has_budget() {
+            // A goodbye to somebody who may not be there is not waited for.
+            self.st.close_due = None;
+            return None;
+        }
         let closing = self.st.close_due.take();
         if closing.is_none() && self.st.phase != Phase::Established {
             return None;
@@ -114,6 +121,8 @@ impl Engine<'_> {
             emit_close(reason, &mut w).ok()?;
         } else if eliciting {
             self.put_control(&mut w, &mut built);
+            #[cfg(feature = "seal")]
+            self.put_gateway_key(&mut w, &mut built);
             self.put_forwards(&mut w, &mut built);
             if data {
                 self.put_messages(least, &mut w, &mut built);

@@ -51,6 +51,11 @@ pub enum Frame<'a> {
         /// That of the challenge.
         token: u64,
     },
+    /// The gateway's next public key.
+    GatewayKey {
+        /// The key.
+        key: &'a [u8; 32],
+    },
     /// The session ends.
     Close {
         /// Why; never [`CloseReason::Local`].
@@ -122,6 +127,7 @@ impl<'a> Frames<'a> {
             }
             kind::PING => Frame::Ping,
             kind::PATH_CHALLENGE => Frame::PathChallenge { token: r.u64()? },
+            kind::GATEWAY_KEY => Frame::GatewayKey { key: r.take(32)?.first_chunk().ok_or(DecodeError::Truncated)? },
             kind::PATH_RESPONSE => Frame::PathResponse { token: r.u64()? },
             kind::CLOSE => Frame::Close { reason: control::parse_close(r)? },
             kind::ACK..=kind::ACK_LAST => Frame::Ack(Ack::parse(first, r)?),
@@ -159,7 +165,7 @@ mod tests {
     #[test]
     fn undefined_types_are_refused() {
         // 0x12 to 0x14 are reserved.
-        for first in [0x01u8].into_iter().chain(0x0c..0x10).chain(0x12..0x15).chain(0x17..0x80) {
+        for first in [0x01u8].into_iter().chain(0x0c..0x10).chain(0x12..0x15).chain(0x18..0x80) {
             let bytes = [first; 8];
             let frames: Vec<_> = Frames::new(&bytes).collect();
             assert_eq!(frames, [Err(DecodeError::Unknown)], "{first:#04x}");
@@ -212,6 +218,7 @@ mod tests {
             (&[0x10, 1, 0], true),
             (&[0x11, 1, 0, 0], true),
             (&[0x07, 0], false),
+            (&[0x17; 33], true),
             (&[0x15, 1, 2, 3, 4, 5, 6, 7, 8], false),
             (&[0x16, 1, 2, 3, 4, 5, 6, 7, 8], false),
         ] {

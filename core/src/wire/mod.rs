@@ -16,6 +16,7 @@ pub mod crc;
 mod data;
 mod forward;
 mod frame;
+mod gateway_key;
 mod handshake;
 mod header;
 mod nak;
@@ -33,6 +34,7 @@ pub use control::{COMMIT_BEYOND_MAX, Commit, emit_close, emit_commit, emit_commi
 pub use data::{Data, DataHead, Fragment, Sampled, drop_last_length};
 pub use forward::{emit_forward, emit_forwarded};
 pub use frame::{DATA_FRAMES_MAX, Frame, Frames};
+pub use gateway_key::emit_gateway_key;
 pub use handshake::{
     Accept, AcceptFields, AcceptedStream, Claim, Hello, HelloFields, Limits, Offer, OfferedStream, Protection,
     REFUSE_LEN, RESET_LEN, Refuse, RefuseCode, Reset, STREAMS_MAX, emit_accept, emit_hello, is_intact, refuse,
@@ -63,5 +65,6 @@ mod kind {
     pub(super) const FORWARDED: u8 = 0x11;
     pub(super) const PATH_CHALLENGE: u8 = 0x15;
     pub(super) const PATH_RESPONSE: u8 = 0x16;
+    pub(super) const GATEWAY_KEY: u8 = 0x17;
     pub(super) const DATA: u8 = 0x80;
 }

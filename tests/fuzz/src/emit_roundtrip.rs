@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use whimbrel_core::wire::{
     ACK_REACH_MAX, COMMIT_BEYOND_MAX, DATA_FRAMES_MAX, DataHead, Fragment, Frame, Frames, NAK_BEYOND_MAX, Sampled,
     Writer, drop_last_length, emit_ack, emit_close, emit_commit_beyond, emit_credit, emit_forward, emit_forwarded,
-    emit_nak, emit_path_challenge, emit_path_response, emit_ping,
+    emit_gateway_key, emit_nak, emit_path_challenge, emit_path_response, emit_ping,
 };
 use whimbrel_core::{BufferTooSmall, CloseReason, Duration, PacketNumber, SchemaId, SeqNo, StreamId};
 
@@ -23,6 +23,7 @@ enum Wanted {
     Commit(StreamId, SeqNo, Vec<u64>),
     Forward(StreamId, SeqNo),
     Forwarded(StreamId, SeqNo, u64),
+    GatewayKey([u8; 32]),
     PathChallenge(u64),
     PathResponse(u64),
     Data(DataHead, Vec<u8>),
@@ -37,8 +38,8 @@ pub fn run(bytes: &[u8]) {
     let mut data_left = DATA_FRAMES_MAX;
     while !source.is_empty() && wanted.len() < 200 {
         let before = w.len();
-        let kind = source.u8() % 13;
-        if kind >= 11 && data_left == 0 {
+        let kind = source.u8() % 14;
+        if kind >= 12 && data_left == 0 {
             continue;
         }
         match write(kind, &mut source, previous, &mut w) {
@@ -107,6 +108,10 @@ fn write(
             let token = source.u64();
             emit_path_challenge(token, w).map(|()| Wanted::PathChallenge(token))
         }
+        11 => {
+            let key = [source.u8(); 32];
+            emit_gateway_key(&key, w).map(|()| Wanted::GatewayKey(key))
+        }
         10 => {
             let token = source.u64();
             emit_path_response(token, w).map(|()| Wanted::PathResponse(token))
@@ -168,6 +173,7 @@ fn read(frame: &Frame<'_>) -> Wanted {
         Frame::Padding => Wanted::Padding,
         Frame::Ping => Wanted::Ping,
         Frame::Close { reason } => Wanted::Close(*reason),
+        Frame::GatewayKey { key } => Wanted::GatewayKey(**key),
         Frame::PathChallenge { token } => Wanted::PathChallenge(*token),
         Frame::PathResponse { token } => Wanted::PathResponse(*token),
         Frame::Credit { stream, limit } => Wanted::Credit(*stream, *limit),

@@ -2,8 +2,8 @@
 
 use whimbrel_core::wire::{
     Ack, COMMIT_BEYOND_MAX, Commit, DATA_FRAMES_MAX, Data, DataHead, Frame, Frames, NAK_BEYOND_MAX, Nak, Writer,
-    emit_close, emit_commit_beyond, emit_credit, emit_forward, emit_forwarded, emit_nak, emit_path_challenge,
-    emit_path_response, emit_ping,
+    emit_close, emit_commit_beyond, emit_credit, emit_forward, emit_forwarded, emit_gateway_key, emit_nak,
+    emit_path_challenge, emit_path_response, emit_ping,
 };
 use whimbrel_core::{BufferTooSmall, StreamId};
 
@@ -83,6 +83,7 @@ fn rewrite(
         Frame::Padding => w.u8(0),
         Frame::Ping => emit_ping(w),
         Frame::Close { reason } => emit_close(reason, w),
+        Frame::GatewayKey { key } => emit_gateway_key(key, w),
         Frame::PathChallenge { token } => emit_path_challenge(token, w),
         Frame::PathResponse { token } => emit_path_response(token, w),
         Frame::Credit { stream, limit } => emit_credit(stream, limit, w),

@@ -1,14 +1,14 @@
 //! Where readings go: the seam between the gateway and a store.
 
-mod file;
 mod name;
 pub mod sqlite;
 
-use whimbrel_core::{DeviceId, OfferedStream, SchemaId, SeqNo, StreamAdmission, StreamEpoch, StreamId};
+use whimbrel_core::{DeviceId, DeviceKey, OfferedStream, SchemaId, SeqNo, StreamAdmission, StreamEpoch, StreamId};
 
 use crate::Stored;
 
 pub use name::device_name;
+pub(crate) use name::device_named;
 
 /// A store that keeps each reading once and knows, for each stream, how far it got.
 ///
@@ -16,13 +16,9 @@ pub use name::device_name;
 /// changed nothing and may be repeated as it was.
 pub trait Sink: Send {
     /// Names the streams that a device offers and says from where each goes on; the answer has one
-    /// admission per stream, in the same order. Epochs are allocated here, durably.
-    fn admit(
-        &mut self,
-        device: DeviceId,
-        boot_epoch: u32,
-        streams: &[OfferedStream],
-    ) -> Result<Vec<StreamAdmission>, AdmitError>;
+    /// admission per stream, in the same order. Epochs are allocated here, durably, and a sealed
+    /// handshake's counter is used up.
+    fn admit(&mut self, request: &SessionRequest<'_>) -> Result<Vec<StreamAdmission>, AdmitError>;
 
     /// Stores a batch, whole or not at all, together with the watermarks of its streams. Readings
     /// of a stream come in its order.
@@ -30,6 +26,30 @@ pub trait Sink: Send {
 
     /// Flushes and closes. Everything stored is durable before this already.
     fn close(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// A device asks for a session.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionRequest<'a> {
+    /// Who asks.
+    pub device: DeviceId,
+    /// How many times it has booted.
+    pub boot_epoch: u32,
+    /// The streams that it offers.
+    pub streams: &'a [OfferedStream],
+    /// How it proved who it is; `None` in plain mode: it did not.
+    pub proof: Option<Proof<'a>>,
+}
+
+/// How a device proved who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    /// The number of the handshake, larger than those of all before.
+    pub counter: u64,
+    /// The device's key that it was made with.
+    pub key: &'a DeviceKey,
+    /// The short id of the gateway's key that it was made with; `None` where the pattern has none.
+    pub gateway_key: Option<u8>,
 }
 
 /// One reading on its way into a store.
@@ -100,6 +120,13 @@ pub enum AdmitError {
     /// The store failed; the device may ask again.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// It is no device that may connect, or its key is not good any more: since the handshake was
+    /// checked, it was revoked or got another key.
+    #[error("the device was revoked or has another key by now")]
+    Revoked,
+    /// A handshake that is not newer than the last one.
+    #[error("the handshake's counter was used before")]
+    Counter,
     /// A number that the store cannot hold: above 2^63 - 1.
     #[error("stream {} starts at {}, which cannot be stored", stream.to_wire(), base.value())]
     Number {

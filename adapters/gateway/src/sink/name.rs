@@ -21,6 +21,16 @@ pub fn device_name(device: &DeviceId) -> String {
     name
 }
 
+/// The device that this text stands for; `None`: for none.
+pub(crate) fn device_named(name: &str) -> Option<DeviceId> {
+    let device = match name.strip_prefix("x'") {
+        Some(rest) => DeviceId::new(&hex::decode(rest.strip_suffix('\'')?).ok()?),
+        None => DeviceId::new(name.as_bytes()),
+    };
+    // No other text for the same device.
+    device.filter(|device| device_name(device) == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +48,14 @@ mod tests {
         assert_eq!(name(b"x'00ff'"), "x'7827303066662 7'".replace(' ', ""));
     }
 
+    #[test]
+    fn other_texts_name_nobody() {
+        for text in ["", "x'", "x''", "x'0'", "x'zz'", "x'00FF'", "x'41'", "a b", "a name of too many bytes", "\u{e4}"]
+        {
+            assert_eq!(device_named(text), None, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_two_devices_share_a_name(
@@ -45,6 +63,7 @@ mod tests {
             b in proptest::collection::vec(prop_oneof![Just(b'x'), Just(b'\''), b'0'..=b'9', any::<u8>()], 1..=16),
         ) {
             prop_assert_eq!(name(&a) == name(&b), a == b);
+            prop_assert_eq!(device_named(&name(&a)), DeviceId::new(&a));
             // The very device that a hexadecimal name could be mistaken for.
             if let Some(twin) = DeviceId::new(name(&a).as_bytes()) {
                 prop_assert_eq!(device_name(&twin) == name(&a), twin.as_bytes() == a);

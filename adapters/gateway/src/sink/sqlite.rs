@@ -2,31 +2,33 @@
 //!
 //! Tables: `readings`, one row a reading, whose `rowid` follows the order in which they were
 //! stored; `streams`, the watermarks, written in the same transaction; `ledger`, what is missing
-//! and why. Other programs may read while a gateway runs.
+//! and why; `devices` and `gateway`, who may connect (see [`crate::registry`]). Other programs may read
+//! while a gateway runs. The view `named_readings` shows devices by name.
 //!
 //! A channel's live and backlog streams share the channel's number in `readings`. Their rows stay
 //! apart because an epoch is allocated per device and channel: no two streams of a channel ever
 //! have the same one.
 
 mod admit;
-mod open;
+mod proof;
 mod store;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use rusqlite::{Connection, ErrorCode};
-use whimbrel_core::{DeviceId, OfferedStream, StreamAdmission};
+use rusqlite::Connection;
+use whimbrel_core::StreamAdmission;
 
-use super::file::DatabaseFile;
-use super::{AdmitError, Batch, Reading, Sink, SinkError};
+use super::{AdmitError, Batch, Reading, SessionRequest, Sink, SinkError};
 use crate::DatabaseError;
+use crate::database::Database;
 
 /// The sink that keeps readings in an SQLite file.
 #[derive(Debug)]
 pub struct Sqlite {
     // Before the claim, so that the file is closed when others may have it.
-    connection: Connection,
-    _file: DatabaseFile,
+    pub(crate) connection: Connection,
+    _database: Arc<Database>,
 }
 
 impl Sqlite {
@@ -35,33 +37,16 @@ impl Sqlite {
     ///
     /// # Errors
     /// It is in use by another gateway, is no database, is one of another program or of a later
-    /// version, or cannot be written.
+    /// version, cannot be written, or holds keys that others may read.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let file = DatabaseFile::claim(path)?;
-        match open::connect(file.path()) {
-            Ok(connection) => Ok(Self { connection, _file: file }),
-            Err(reason) => {
-                let reason = if is_io(&reason) { file.probe().err().map_or(reason, DatabaseError::Io) } else { reason };
-                file.discard();
-                Err(reason)
-            }
-        }
+        let (database, connection) = Database::open(path)?;
+        Ok(Self { connection, _database: database })
     }
 }
 
-fn is_io(reason: &DatabaseError) -> bool {
-    let DatabaseError::Sqlite(error) = reason else { return false };
-    error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
-}
-
 impl Sink for Sqlite {
-    fn admit(
-        &mut self,
-        device: DeviceId,
-        boot_epoch: u32,
-        streams: &[OfferedStream],
-    ) -> Result<Vec<StreamAdmission>, AdmitError> {
-        admit::admit(&mut self.connection, device, boot_epoch, streams)
+    fn admit(&mut self, request: &SessionRequest<'_>) -> Result<Vec<StreamAdmission>, AdmitError> {
+        admit::admit(&mut self.connection, request)
     }
 
     fn store(&mut self, batch: &[Reading]) -> Result<Batch, SinkError> {
@@ -72,7 +57,7 @@ impl Sink for Sqlite {
         // The answer says whether a reader held it up: then the log stays beside the database, and
         // is as durable there.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        let Self { connection, _file } = *self;
+        let Self { connection, _database } = *self;
         connection.close().map_err(|(_, error)| error.into())
     }
 }
@@ -81,49 +66,54 @@ impl Sink for Sqlite {
 mod model_tests;
 
 #[cfg(test)]
-mod fixture {
+pub(crate) mod fixture {
     use super::*;
     use crate::sink::Reading;
-    use whimbrel_core::{ChannelId, Delivery, SchemaId, SeqNo, StreamEpoch, StreamId};
+    use whimbrel_core::{ChannelId, Delivery, DeviceId, OfferedStream, SchemaId, SeqNo, StreamEpoch, StreamId};
 
     /// An empty database in a folder of its own.
-    pub(super) struct Fixture {
-        pub(super) folder: tempfile::TempDir,
-        pub(super) sink: Sqlite,
+    pub(crate) struct Fixture {
+        pub(crate) folder: tempfile::TempDir,
+        pub(crate) sink: Sqlite,
     }
 
     impl Fixture {
-        pub(super) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let sink = Sqlite::open(&folder.path().join("a.db")).unwrap();
             Self { folder, sink }
         }
 
         /// The one number that a query answers.
-        pub(super) fn number(&self, sql: &str) -> i64 {
+        pub(crate) fn number(&self, sql: &str) -> i64 {
             self.sink.connection.query_row(sql, [], |row| row.get(0)).unwrap()
         }
 
-        pub(super) fn admit(&mut self, streams: &[OfferedStream]) -> Vec<StreamAdmission> {
-            self.sink.admit(device(), 0, streams).unwrap()
+        pub(crate) fn admit(&mut self, streams: &[OfferedStream]) -> Vec<StreamAdmission> {
+            self.sink.admit(&request(streams)).unwrap()
         }
 
         /// Admits one stream without an epoch, from 0.
-        pub(super) fn open_stream(&mut self) -> StreamEpoch {
+        pub(crate) fn open_stream(&mut self) -> StreamEpoch {
             self.admit(&[offer(None, 0, 0)])[0].epoch
         }
     }
 
-    pub(super) fn device() -> DeviceId {
+    pub(crate) fn device() -> DeviceId {
         DeviceId::new(b"sim-0").unwrap()
     }
 
-    pub(super) fn stream() -> StreamId {
+    /// The device asks for a session with these streams, in plain mode.
+    pub(crate) fn request(streams: &[OfferedStream]) -> SessionRequest<'_> {
+        SessionRequest { device: device(), boot_epoch: 0, streams, proof: None }
+    }
+
+    pub(crate) fn stream() -> StreamId {
         ChannelId::new(1).unwrap().live()
     }
 
     /// A durable ordered stream of channel 1.
-    pub(super) fn offer(epoch: Option<StreamEpoch>, base: u64, next: u64) -> OfferedStream {
+    pub(crate) fn offer(epoch: Option<StreamEpoch>, base: u64, next: u64) -> OfferedStream {
         OfferedStream {
             id: stream(),
             delivery: Delivery::Ordered,
@@ -135,7 +125,7 @@ mod fixture {
         }
     }
 
-    pub(super) fn reading(epoch: StreamEpoch, seq: u64) -> Reading {
+    pub(crate) fn reading(epoch: StreamEpoch, seq: u64) -> Reading {
         Reading {
             device: device(),
             stream: stream(),

@@ -21,7 +21,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(super) fn parse(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn parse(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let limits = Self {
             max_datagram: r.varint_u16()?,
             max_message: r.varint_u16()?,
@@ -43,7 +43,7 @@ impl Limits {
         w.len()
     }
 
-    pub(super) fn emit(&self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
+    pub(crate) fn emit(&self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
         w.varint(u64::from(self.max_datagram))?;
         w.varint(u64::from(self.max_message))?;
         w.varint(u64::from(self.max_slot))?;

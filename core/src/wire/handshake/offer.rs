@@ -38,7 +38,7 @@ pub struct OfferedStream {
 }
 
 impl OfferedStream {
-    fn parse(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn parse(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (id, mode) = (r.stream()?, r.u8()?);
         if mode & !(DELIVERY | DURABLE) != 0 {
             return Err(DecodeError::Invalid);
@@ -64,7 +64,7 @@ impl OfferedStream {
         Ok(offered)
     }
 
-    fn emit(&self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
+    pub(crate) fn emit(&self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
         let delivery = match self.delivery {
             Delivery::BestEffort => BEST_EFFORT,
             Delivery::Latest => LATEST,

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tracing::{debug, warn};
-use whimbrel_core::{Delivery, DeviceId, OfferedStream, SeqNo, StreamAdmission, StreamEpoch};
+use whimbrel_core::{Delivery, OfferedStream, SeqNo, StreamAdmission, StreamEpoch};
 
-use crate::sink::{AdmitError, device_name};
+use super::proof;
+use crate::sink::{AdmitError, SessionRequest, device_name};
 
 /// The ledger's word for readings that this database had and lost: it was restored from a backup,
 /// and the devices let go of them long ago.
@@ -36,15 +37,17 @@ fn decide(offer: &OfferedStream, watermark: Option<u64>) -> Decision {
     }
 }
 
-/// Names a device's streams, in one durable transaction.
+/// Names a device's streams and uses up the handshake's counter, in one durable transaction.
 pub(super) fn admit(
     connection: &mut Connection,
-    device: DeviceId,
-    boot: u32,
-    streams: &[OfferedStream],
+    request: &SessionRequest<'_>,
 ) -> Result<Vec<StreamAdmission>, AdmitError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let admission = Admission { transaction: &transaction, device: device_name(&device), boot };
+    let SessionRequest { device, boot_epoch: boot, streams, proof } = request;
+    if let Some(proof) = proof {
+        proof::check(&transaction, device, proof)?;
+    }
+    let admission = Admission { transaction: &transaction, device: device_name(device), boot: *boot };
     let admitted = streams.iter().map(|offer| admission.stream(offer)).collect::<Result<_, _>>()?;
     transaction.commit()?;
     Ok(admitted)

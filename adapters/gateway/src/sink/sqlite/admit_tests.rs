@@ -1,7 +1,7 @@
-use super::super::fixture::{Fixture, device, offer, reading, stream};
+use super::super::fixture::{Fixture, offer, reading, request, stream};
 use super::*;
 use crate::sink::{Reading, Sink};
-use whimbrel_core::{ChannelId, SchemaId, StreamId};
+use whimbrel_core::{ChannelId, DeviceId, SchemaId, StreamId};
 
 fn epoch(number: u32) -> StreamEpoch {
     StreamEpoch::new(number).unwrap()
@@ -28,7 +28,10 @@ fn a_device_without_an_epoch_gets_a_new_one_from_its_base() {
     // It asks again, after a reboot or because the answer was lost: never the same epoch.
     assert_eq!(fixture.admit(&[offer(None, 0, 0)]), [admission(2, 0)]);
     let other = DeviceId::new(b"sim-1").unwrap();
-    assert_eq!(fixture.sink.admit(other, 0, &[offer(None, 0, 0)]).unwrap(), [admission(1, 0)]);
+    assert_eq!(
+        fixture.sink.admit(&SessionRequest { device: other, ..request(&[offer(None, 0, 0)]) }).unwrap(),
+        [admission(1, 0)]
+    );
 }
 
 #[test]
@@ -94,7 +97,7 @@ fn epochs_run_out_with_an_error() {
     let mut fixture = Fixture::new();
     fixture.open_stream();
     fixture.sink.connection.execute("UPDATE streams SET epoch = 4294967295", []).unwrap();
-    let refused = fixture.sink.admit(device(), 0, &[offer(None, 0, 0)]);
+    let refused = fixture.sink.admit(&request(&[offer(None, 0, 0)]));
     assert!(matches!(refused, Err(AdmitError::NoEpoch { channel: 1 })));
 }
 
@@ -102,7 +105,7 @@ fn epochs_run_out_with_an_error() {
 fn numbers_that_cannot_be_stored_are_refused_and_leave_nothing() {
     let mut fixture = Fixture::new();
     let far = OfferedStream { id: ChannelId::new(2).unwrap().live(), ..offer(None, 1 << 63, 1 << 63) };
-    let refused = fixture.sink.admit(device(), 0, &[offer(None, 0, 0), far]);
+    let refused = fixture.sink.admit(&request(&[offer(None, 0, 0), far]));
     assert!(matches!(refused, Err(AdmitError::Number { .. })));
     assert_eq!(fixture.number("SELECT count(*) FROM streams"), 0);
 }
@@ -125,7 +128,7 @@ fn what_the_device_says_of_a_stream_is_kept_up_to_date() {
     fixture.admit(&[offer(Some(epoch(1)), 0, 10)]);
     assert_eq!(fixture.number("SELECT total_changes()"), writes, "nothing changed, nothing is written");
     let changed = OfferedStream { schema: SchemaId(u64::MAX), ..offer(Some(epoch(1)), 0, 10) };
-    fixture.sink.admit(device(), 8, &[changed]).unwrap();
+    fixture.sink.admit(&SessionRequest { boot_epoch: 8, ..request(&[changed]) }).unwrap();
     assert_eq!(fixture.number("SELECT boot FROM streams"), 8);
     assert_eq!(fixture.number("SELECT schema FROM streams"), -1);
     assert_eq!(fixture.number("SELECT next FROM streams"), 10);

@@ -1,7 +1,7 @@
 //! Random batches, failures and restarts against a model that is a list of numbers.
 
 use super::Sqlite;
-use super::fixture::{Fixture, device, offer, reading};
+use super::fixture::{Fixture, offer, reading, request};
 use crate::sink::{Reading, Sink};
 use proptest::prelude::*;
 use rusqlite::params;
@@ -86,7 +86,7 @@ fn apply(op: Op, fixture: &mut Fixture, model: &mut Model) {
         Op::Admit { base, used } => {
             let base = model.next.saturating_add_signed(base);
             let end = base + used;
-            let admitted = fixture.sink.admit(device(), 0, &[offer(Some(epoch), base, end)]).unwrap();
+            let admitted = fixture.sink.admit(&request(&[offer(Some(epoch), base, end)])).unwrap();
             if end < model.next {
                 model.open(base);
             } else if base > model.next {

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use whimbrel_core::{DeviceId, SeqNo, StreamEpoch, StreamId};
 
-use super::admit;
+use super::{admit, proof};
 use crate::schema;
 use crate::sink::{Batch, Reading, Watermark, device_name};
 
@@ -67,6 +67,12 @@ fn store_in(transaction: &Transaction<'_>, batch: &[Reading]) -> rusqlite::Resul
             Fate::Gap => result.counts.gaps += 1,
         }
     }
+    let mut seen = HashMap::new();
+    for reading in batch {
+        let latest = seen.entry(reading.device).or_insert(reading.received_at);
+        *latest = reading.received_at.max(*latest);
+    }
+    seen.into_iter().try_for_each(|(device, at)| proof::see(transaction, &device, at))?;
     for (key, stream) in streams {
         if let Some(stream) = stream {
             result.watermarks.push(advance(transaction, key, &stream)?);

@@ -11,12 +11,19 @@ use crate::DatabaseError;
 /// (<https://sqlite.org/walformat.html>, section 2), and as much again.
 const PROBE: usize = 64 * 1024;
 
+/// The files with content of the database, by suffix: keys may be in each
+/// (<https://sqlite.org/tempfiles.html>).
+const WITH_CONTENT: [&str; 3] = ["", "-wal", "-journal"];
+/// The permission bits of everybody but the owner.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
 /// The claim on a database file. Dropped after the database is closed, it lets others have it.
 ///
 /// The lock is advisory, on a file of its own beside the database: a lock on the database itself
 /// would get in the way of SQLite's, and so of readers, on some systems.
 #[derive(Debug)]
-pub(super) struct DatabaseFile {
+pub(crate) struct DatabaseFile {
     path: PathBuf,
     lock_path: PathBuf,
     /// Held for its lock.
@@ -32,7 +39,7 @@ impl DatabaseFile {
         let lock = lock(&lock_path)?;
         let mut claim = Self { path, lock_path, _lock: lock, created: false };
         // With a write: a file that may only be read is refused by name, here and now.
-        let options = OpenOptions::new().read(true).write(true).clone();
+        let options = private_options();
         match options.clone().create_new(true).open(&claim.path) {
             Ok(_) => claim.created = true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -44,8 +51,13 @@ impl DatabaseFile {
     }
 
     /// The absolute path; no name in it is special to SQLite.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The path of what stands beside the database under its name and this suffix.
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
+        beside(&self.path, suffix)
     }
 
     /// What the system says to a write beside the database: SQLite keeps that to itself when it
@@ -55,6 +67,56 @@ impl DatabaseFile {
         let written = fs::write(&path, [0; PROBE]);
         let removed = fs::remove_file(&path);
         written.and(removed)
+    }
+
+    /// Whether nobody but its owner may read or write the database and what SQLite has beside it; else
+    /// the first file that others may, and its mode.
+    #[cfg(unix)]
+    pub(super) fn exposed(&self) -> io::Result<Option<(PathBuf, u32)>> {
+        use std::os::unix::fs::PermissionsExt;
+        for suffix in WITH_CONTENT {
+            let path = self.beside(suffix);
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.permissions().mode() & OTHERS != 0 => {
+                    return Ok(Some((path, metadata.permissions().mode() & 0o7777)));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the database from everybody but its owner. SQLite gives what it makes beside it the same mode.
+    #[cfg(unix)]
+    pub(crate) fn make_private(&self) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        // Once for each file: where modes do not stick, the next look says so.
+        for _ in WITH_CONTENT {
+            let Some((path, mode)) = self.exposed()? else { return Ok(()) };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode & !OTHERS))?;
+            tracing::info!(path = %path.display(), "only its owner may use it from now on: it holds keys");
+        }
+        match self.exposed()? {
+            None => Ok(()),
+            Some((path, _)) => {
+                let reason = format!("{} cannot be taken from others than its owner", path.display());
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
+            }
+        }
+    }
+
+    /// Elsewhere the folder's own rules hold.
+    #[cfg(not(unix))]
+    pub(super) fn exposed(&self) -> io::Result<Option<(PathBuf, u32)>> {
+        Ok(None)
+    }
+
+    /// Elsewhere the folder's own rules hold.
+    #[cfg(not(unix))]
+    pub(crate) fn make_private(&self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Removes what this claim made; a database that existed before stays. For use after the
@@ -93,6 +155,15 @@ fn real_path(path: &Path) -> Result<PathBuf, DatabaseError> {
     Ok(fs::canonicalize(folder)?.join(name))
 }
 
+/// To open, for its owner alone when it is made.
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -103,7 +174,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// file that nobody else can find any more: then it is taken again.
 fn lock(path: &Path) -> Result<File, DatabaseError> {
     loop {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = private_options().create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) if is_at(&file, path) => return Ok(file),
             Ok(()) => {}
@@ -166,5 +237,25 @@ mod tests {
         assert!(matches!(DatabaseFile::claim(Path::new("")), Err(DatabaseError::NoName)));
         let missing = folder.path().join("no/such/a.db");
         assert!(matches!(DatabaseFile::claim(&missing), Err(DatabaseError::Io(_))));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_made_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let file = DatabaseFile::claim(&path).unwrap();
+        assert_eq!((mode(&path), mode(&file.lock_path)), (0o600, 0o600));
+        assert!(file.exposed().unwrap().is_none());
+        for (suffix, exposed) in [("", 0o644), ("", 0o620), ("-wal", 0o604), ("-journal", 0o660)] {
+            let path = file.beside(suffix);
+            fs::write(&path, b"x").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
+            assert_eq!(file.exposed().unwrap(), Some((path.clone(), exposed)));
+            file.make_private().unwrap();
+            assert_eq!(mode(&path), exposed & 0o700, "{suffix}");
+        }
     }
 }

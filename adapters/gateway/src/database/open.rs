@@ -5,58 +5,24 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::DatabaseFile;
+use super::migrations::MIGRATIONS;
 use crate::DatabaseError;
 
 /// "WHMB": marks the file as a database of this program (<https://sqlite.org/pragma.html#pragma_application_id>).
 const APPLICATION_ID: i64 = 0x5748_4d42;
 
+/// The version from which on there are tables for keys.
+const WITH_KEYS: i64 = 2;
+
 /// How long SQLite waits for another program's lock before a batch fails and is tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Version n of the tables is what the first n of these make. Released ones never change.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE readings(
-        device TEXT NOT NULL,
-        channel INTEGER NOT NULL,
-        epoch INTEGER NOT NULL,
-        seq INTEGER NOT NULL,
-        received_at INTEGER NOT NULL, -- microseconds since 1970 UTC
-        payload BLOB NOT NULL,
-        json TEXT,                    -- NULL: schema unknown, or the payload does not fit it
-        PRIMARY KEY(device, channel, epoch, seq)
-    );
-    CREATE TABLE streams(
-        device TEXT NOT NULL,
-        stream INTEGER NOT NULL,      -- the channel's number; + 64 for its backlog stream
-        epoch INTEGER NOT NULL,
-        next INTEGER NOT NULL CHECK(next >= 0), -- the watermark: the first number that is not stored
-        schema INTEGER NOT NULL,      -- 64 bits, as two's complement
-        ordered INTEGER NOT NULL,
-        durable INTEGER NOT NULL,
-        boot INTEGER NOT NULL,        -- the device's boot epoch when it last opened the stream
-        PRIMARY KEY(device, stream, epoch)
-    ) WITHOUT ROWID;
-    CREATE TABLE ledger(
-        device TEXT NOT NULL,
-        stream INTEGER NOT NULL,
-        epoch INTEGER NOT NULL,
-        reason TEXT NOT NULL,
-        count INTEGER NOT NULL,
-        PRIMARY KEY(device, stream, epoch, reason)
-    ) WITHOUT ROWID;
-"];
-
-/// The database at `path`, which exists but may be empty, ready for readings.
-pub(super) fn connect(path: &Path) -> Result<Connection, DatabaseError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    // A COMMIT frame promises that a reading survives the loss of power.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // What sync means on macOS; nothing elsewhere.
-    connection.pragma_update(None, "fullfsync", true)?;
+/// A connection to the database, which exists but may be empty, after it was brought to the present version.
+pub(super) fn open(file: &DatabaseFile) -> Result<Connection, DatabaseError> {
+    let mut connection = connect(file.path())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    migrate(&transaction)?;
+    migrate(&transaction, file)?;
     transaction.commit()?;
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -65,7 +31,21 @@ pub(super) fn connect(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-fn migrate(transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
+/// A connection whose commits are durable.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // A COMMIT frame promises that a reading survives the loss of power.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // What sync means on macOS; nothing elsewhere.
+    connection.pragma_update(None, "fullfsync", true)?;
+    // A key that was replaced or revoked is overwritten.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn migrate(transaction: &Transaction<'_>, file: &DatabaseFile) -> Result<(), DatabaseError> {
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (owner, found) = (pragma("application_id")?, pragma("user_version")?);
     let known = MIGRATIONS.len() as i64;
@@ -77,6 +57,12 @@ fn migrate(transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
     if found > known {
         return Err(DatabaseError::Newer { found, known });
     }
+    if found >= WITH_KEYS && has_keys(transaction)? {
+        // As ssh does with a key of its own: who could read it may have read it.
+        if let Some((path, mode)) = file.exposed()? {
+            return Err(DatabaseError::Exposed { path, mode });
+        }
+    }
     let done = usize::try_from(found).map_err(|_| DatabaseError::Foreign)?;
     for migration in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(migration)?;
@@ -87,12 +73,20 @@ fn migrate(transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
     Ok(())
 }
 
+fn has_keys(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    transaction.query_row(
+        "SELECT EXISTS(SELECT 1 FROM gateway) OR EXISTS(SELECT 1 FROM devices WHERE key IS NOT NULL)",
+        [],
+        |row| row.get(0),
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::Sqlite;
-    use super::super::fixture::{Fixture, offer, reading};
     use super::*;
     use crate::sink::Sink;
+    use crate::sink::sqlite::Sqlite;
+    use crate::sink::sqlite::fixture::{Fixture, offer, reading};
     use std::fs;
 
     #[test]
@@ -138,7 +132,7 @@ mod tests {
         Box::new(sink).close().unwrap();
         let path = folder.path().join("a.db");
         let before = fs::read(&path).unwrap();
-        assert!(matches!(Sqlite::open(&path), Err(DatabaseError::Newer { found: 99, known: 1 })));
+        assert!(matches!(Sqlite::open(&path), Err(DatabaseError::Newer { found: 99, known: 2 })));
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 
