@@ -2,7 +2,7 @@
 
 use firmware_sim::faults::Faults;
 use whimbrel_core::wire::{Frame, Frames, ShortHeader};
-use whimbrel_core::{ChannelConfig, Duration, SchemaId};
+use whimbrel_core::{ChannelConfig, Duration, Protection, SchemaId};
 use whimbrel_tests::load::Source;
 use whimbrel_tests::{CHANNEL, Setup, World};
 
@@ -24,7 +24,8 @@ fn forwards(world: &World) -> usize {
 fn successors_wait_for_one_round_trip_after_forward() {
     for durable in [false, true] {
         let channel = ChannelConfig { durable, ..ChannelConfig::ordered(CHANNEL, SchemaId::named("test/1")) };
-        let mut world = Setup::new(1).channels(&[channel]).build();
+        // FORWARD is looked for on the wire.
+        let mut world = Setup::new(1).protection(Protection::Plain).channels(&[channel]).build();
         world.load(CHANNEL, 3);
         world.run_for(Duration::from_secs(1));
         assert_eq!(world.devices[0].oracle.stored_count(), 3);

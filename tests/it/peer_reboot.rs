@@ -1,6 +1,6 @@
 //! Either end loses its memory; the sink keeps its own.
 
-use whimbrel_core::{Duration, Event, PathId, Route, reset, route, wire};
+use whimbrel_core::{Duration, Event, PathId, Protection, Route, reset, route, wire};
 use whimbrel_tests::CHANNEL;
 use whimbrel_tests::Setup;
 
@@ -77,7 +77,7 @@ fn both_ends_reboot_at_random() {
 
 #[test]
 fn a_reset_that_quotes_nothing_of_ours_is_ignored() {
-    let mut world = Setup::new(3).build();
+    let mut world = Setup::new(3).protection(Protection::Plain).build();
     world.load(CHANNEL, 50);
     world.finish(Duration::from_secs(60));
     let cause = [0x10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];

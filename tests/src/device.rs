@@ -1,6 +1,8 @@
 //! A device: its session, its application, its clock, and whether it is awake.
 
 use crate::clock::Clock;
+use crate::flash::Flash;
+use crate::keys;
 use crate::load::Load;
 use crate::memory::Store;
 use crate::oracle::{Oracle, Packets};
@@ -8,7 +10,8 @@ use crate::setup::DeviceSetup;
 use firmware_sim::link::Rng;
 use rand::RngCore;
 use whimbrel_core::{
-    ChannelConfig, ChannelId, Config, DeviceId, Duration, Event, Identity, Instant, PathId, SeqNo, Session,
+    BootEpochStorage, ChannelConfig, ChannelId, Config, Credentials, DeviceId, Duration, Event, Identity, Instant,
+    PathId, Protection, SeqNo, Session, next_boot_epoch,
 };
 
 /// Paths of one device: its number times this, and more.
@@ -43,6 +46,10 @@ pub struct Naps {
 pub struct Device {
     /// The protocol.
     pub session: Session<Store>,
+    /// What it keeps without power.
+    pub flash: Flash,
+    /// What it was provisioned with; `None` in the plain mode.
+    pub credentials: Option<Credentials>,
     /// The address that it sends from. What is sent to another one is lost.
     pub path: PathId,
     /// Where the gateway last sent a datagram to it.
@@ -83,10 +90,13 @@ pub struct Device {
 
 impl Device {
     /// A device that has just been switched on for the first time.
-    pub fn new(number: u32, setup: &DeviceSetup, gateway_channels: &[ChannelConfig], mut rng: Rng) -> Self {
-        let id = name(number);
+    pub fn new(seed: u64, number: u32, setup: &DeviceSetup, mut rng: Rng) -> Self {
+        let (id, mut flash) = (name(number), Flash::default());
+        let credentials = keys::credentials(seed, number, setup.protection);
         Self {
-            session: connect(setup, id, 0, &mut rng),
+            session: connect(setup, id, &mut flash, credentials.as_ref(), &mut rng),
+            flash,
+            credentials,
             path: PathId(number * PATHS + 1),
             path_at_gateway: None,
             clock: Clock::new(setup.ppm),
@@ -94,8 +104,8 @@ impl Device {
             naps: None,
             next_nap: None,
             load: Load::default(),
-            oracle: Oracle::new(&setup.channels, gateway_channels),
-            packets: Packets::default(),
+            oracle: Oracle::new(&setup.channels, &setup.gateway_channels),
+            packets: Packets::new(setup.protection != Protection::Plain),
             events: Vec::new(),
             received: Vec::new(),
             received_before: 0,
@@ -127,13 +137,27 @@ impl Device {
 
     /// It loses power: its memory is gone, and what it kept for sending.
     pub fn reboot(&mut self) {
-        self.session = connect(&self.setup, self.id, self.boots, &mut self.rng);
+        self.session = connect(&self.setup, self.id, &mut self.flash, self.credentials.as_ref(), &mut self.rng);
         self.boots += 1;
         self.oracle.device_rebooted();
         self.load.restart();
         self.received_before = self.received.len();
         // Another session has heard nothing of the time yet.
         self.latest = Instant::ZERO;
+    }
+
+    /// What it kept without power is set back, or erased; it notices at its next boot.
+    pub fn lose_counter(&mut self, epoch: Option<u32>) {
+        self.flash.epoch = epoch;
+        self.packets.counter_lost();
+    }
+
+    /// The gateway has seen a higher boot epoch: keeps it, and goes on when that is done.
+    pub(crate) fn raise_boot_epoch(&mut self, now: Instant, epoch: u32) {
+        let Ok(()) = self.flash.store(epoch);
+        if self.flash.epoch == Some(epoch) {
+            self.session.boot_epoch_stored(self.clock.at(now));
+        }
     }
 
     /// What its session takes the time to be.
@@ -194,10 +218,20 @@ pub fn name(number: u32) -> DeviceId {
     DeviceId::new(name.as_bytes()).expect("a device id of 16 bytes at most")
 }
 
-fn connect(setup: &DeviceSetup, device: DeviceId, boot_epoch: u32, rng: &mut Rng) -> Session<Store> {
+fn connect(
+    setup: &DeviceSetup,
+    device: DeviceId,
+    flash: &mut Flash,
+    credentials: Option<&Credentials>,
+    rng: &mut Rng,
+) -> Session<Store> {
     let mut random = [0; 32];
     rng.fill_bytes(&mut random);
-    let identity = Identity::insecure_plain(device, boot_epoch);
+    let epoch = next_boot_epoch(flash).expect("the scenario's flash takes what is written at a boot");
+    let identity = match credentials {
+        Some(credentials) => Identity::sealed(device, epoch, credentials.clone()),
+        None => Identity::insecure_plain(device, epoch.number()),
+    };
     let session = Session::connect(&setup.config, identity, &setup.channels, random, setup.preset.allocate());
     session.expect("the scenario's channels fit its preset")
 }

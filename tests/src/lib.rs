@@ -11,7 +11,9 @@
 
 pub mod clock;
 pub mod device;
+pub mod flash;
 pub mod gateway;
+pub mod keys;
 pub mod load;
 pub mod memory;
 pub mod network;

@@ -3,7 +3,7 @@
 use crate::memory::Preset;
 use crate::world::World;
 use firmware_sim::faults::Faults;
-use whimbrel_core::{ChannelConfig, ChannelId, Config, Duration, SchemaId};
+use whimbrel_core::{ChannelConfig, ChannelId, Config, Duration, Protection, SchemaId};
 
 /// The channel of [`Setup::new`]: ordered and durable.
 pub const CHANNEL: ChannelId = ChannelId::new(1).unwrap();
@@ -11,6 +11,8 @@ pub const CHANNEL: ChannelId = ChannelId::new(1).unwrap();
 /// A device, as it is switched on.
 #[derive(Clone, Debug)]
 pub struct DeviceSetup {
+    /// How its sessions are protected.
+    pub protection: Protection,
     /// Its memory.
     pub preset: Preset,
     /// Its session's.
@@ -45,9 +47,10 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// One device with one durable channel, medium memory, a perfect link of 5 ms each way.
+    /// One device with one durable channel, sealed, medium memory, a perfect link of 5 ms each way.
     pub fn new(seed: u64) -> Self {
         let device = DeviceSetup {
+            protection: Protection::NkPsk0,
             preset: Preset::Medium,
             config: Config::default(),
             channels: vec![ChannelConfig::durable(CHANNEL, SchemaId::named("test/1"))],
@@ -70,6 +73,11 @@ impl Setup {
     pub fn presets(mut self, device: Preset, gateway: Preset) -> Self {
         self.gateway = gateway;
         self.each(|setup| setup.preset = device)
+    }
+
+    /// The same in another protection.
+    pub fn protection(self, protection: Protection) -> Self {
+        self.each(|setup| setup.protection = protection)
     }
 
     /// The same with other limits at both ends.

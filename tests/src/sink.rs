@@ -9,6 +9,8 @@ pub struct Sink {
     watermarks: BTreeMap<(u8, u32), SeqNo>,
     /// What is stored of streams that are not durable: in whatever order, with gaps.
     others: BTreeSet<(u8, u32, SeqNo)>,
+    /// The largest counter of a HELLO that was taken.
+    counter: Option<u64>,
     /// Messages that came although they were stored.
     pub duplicates: u32,
 }
@@ -39,6 +41,16 @@ impl Sink {
         let last = self.watermarks.range((stream, 0)..=(stream, u32::MAX)).next_back();
         let number = last.map_or(1, |((_, epoch), _)| epoch + 1);
         StreamEpoch::new(number).expect("epochs are counted from 1")
+    }
+
+    /// The lowest counter of a HELLO that is no replay.
+    pub fn lowest_counter(&self) -> u64 {
+        self.counter.map_or(0, |counter| counter.saturating_add(1))
+    }
+
+    /// A HELLO of this counter is taken, and never again.
+    pub fn use_counter(&mut self, counter: u64) {
+        self.counter = self.counter.max(Some(counter));
     }
 
     /// Stores a message, unless it is stored.

@@ -17,6 +17,10 @@ pub struct Tally {
     pub clock_steps: u64,
     /// Devices that lost their memory.
     pub device_crashes: u64,
+    /// Devices that lost their counter too.
+    pub counters_lost: u64,
+    /// Times that a gateway came under load.
+    pub loads: u64,
     /// Gateways that lost theirs.
     pub gateway_crashes: u64,
     /// Sessions that a gateway gave up or closed.

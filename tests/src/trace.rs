@@ -74,8 +74,8 @@ impl Trace {
     }
 }
 
-/// A datagram in a few words.
-pub fn describe(datagram: &[u8]) -> String {
+/// A datagram in a few words; of a sealed packet there is little to say.
+pub fn describe(datagram: &[u8], sealed: bool) -> String {
     let Ok((header, at)) = ShortHeader::parse(datagram) else {
         return match LongHeader::parse(datagram) {
             Ok((header, _)) => format!("{:?} ({} bytes)", header.kind, datagram.len()),
@@ -83,6 +83,9 @@ pub fn describe(datagram: &[u8]) -> String {
         };
     };
     let mut line = format!("#{:x}", header.truncated_pn);
+    if sealed {
+        return line;
+    }
     let payload = datagram.get(at..datagram.len().saturating_sub(TRAILER)).unwrap_or(&[]);
     let mut padding = 0;
     for frame in Frames::new(payload) {

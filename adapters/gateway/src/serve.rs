@@ -59,7 +59,8 @@ impl Gateway {
     /// Outside a tokio runtime with I/O and time.
     pub async fn start(config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
-        let (endpoint, events) = Endpoint::bind(config.listen, Protection::InsecurePlain, config.endpoint.clone()).await?;
+        let (endpoint, events) =
+            Endpoint::bind(config.listen, Protection::InsecurePlain, config.endpoint.clone()).await?;
         let control = Arc::new(Control::default());
         let stop = StopOnDrop(Arc::clone(&control));
         let counters = Arc::new(Counters::default());

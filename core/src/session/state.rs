@@ -370,8 +370,18 @@ impl State {
         // Short header with the longest ids, the DATA head, the trailer.
         let lifetime_ms = if expires { Some(u32::MAX) } else { None };
         let head = DataHead { lifetime_ms, ..DataHead::new(crate::ChannelId::default().live(), 0) };
-        let overhead = 1 + 8 + 4 + head.len(false, None) + self.keys.trailer_len();
+        let overhead = 1 + 8 + 4 + head.len(false, None) + self.trailer_len();
         usize::from(self.config.max_datagram.min(self.peer.max_datagram)).saturating_sub(overhead)
+    }
+
+    /// Bytes that protect a packet. A device that seals knows them before it has keys: what it accepts then must
+    /// still fit when it has.
+    fn trailer_len(&self) -> usize {
+        #[cfg(feature = "seal")]
+        if self.is_sealed_device() {
+            return crate::seal::packet::TAG;
+        }
+        self.keys.trailer_len()
     }
 
     /// The payload of a fragment, whatever else its DATA frame says: its index and count take two bytes.

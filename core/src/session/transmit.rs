@@ -43,6 +43,8 @@ pub(super) struct Built {
 
 impl Engine<'_> {
     pub(super) fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        #[cfg(feature = "seal")]
+        self.st.keys.update(false, self.st.recovery.largest_acked);
         let path = self.st.paths.current();
         let sent = match self.transmit_hello(buf).or_else(|| self.transmit_accept(buf)) {
             Some(len) => Some((len, path)),

@@ -40,11 +40,11 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
-fn vector(name: &str) -> Vec<u8> {
+pub(crate) fn vector(name: &str) -> Vec<u8> {
     bytes(&blocks("vector").get(name).unwrap_or_else(|| panic!("no vector {name}")).join(" "))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x} ")).collect()
 }
 
@@ -52,11 +52,11 @@ fn id(number: u8) -> StreamId {
     StreamId::from_wire(number).unwrap()
 }
 
-fn limits(max_datagram: u16) -> Limits {
+pub(crate) fn limits(max_datagram: u16) -> Limits {
     Limits { max_datagram, max_message: 1024, max_slot: 256, ack_reach: 255, max_ack_delay: Duration::from_millis(25) }
 }
 
-fn offer(
+pub(crate) fn offer(
     number: u8,
     delivery: Delivery,
     durable: bool,

@@ -1,17 +1,18 @@
 //! The gateway's end: for each device its sessions, found by connection id as a socket's owner finds them.
 
+mod gate;
 mod peer;
 
+pub use gate::Turned;
 pub use peer::{Peer, Row, Taken};
 
 use crate::memory::Preset;
-use crate::oracle::Packets;
+use crate::oracle::{Packets, Sender, Sources};
 use firmware_sim::link::Rng;
 use rand::RngCore;
 use std::collections::VecDeque;
-use whimbrel_core::{
-    Admission, Config, ConnectionId, DeviceId, Duration, Hello, Instant, PathId, Route, Session, reset, route, wire,
-};
+use whimbrel_core::gate as sealed;
+use whimbrel_core::{Config, ConnectionId, Cookies, Duration, GatewayKeys, Instant, PathId, Route, reset, route};
 
 /// A datagram that leaves.
 #[derive(Clone, Debug)]
@@ -28,6 +29,12 @@ pub struct Gateway {
     config: Config,
     preset: Preset,
     rng: Rng,
+    /// Its pairs of keys, and its reset secret: files, which outlive the process.
+    pub keys: GatewayKeys,
+    /// Of this process.
+    cookies: Cookies,
+    /// It is under load: who opens a session proves its address first.
+    pub demands_cookies: bool,
     /// How long the sink takes to store a message.
     pub store_delay: Duration,
     /// The application takes no messages.
@@ -35,6 +42,10 @@ pub struct Gateway {
     /// The devices that it knows.
     pub peers: Vec<Peer>,
     answers: VecDeque<(PathId, Vec<u8>)>,
+    /// What came from where, and what went there.
+    pub sources: Sources,
+    /// HELLOs that opened nothing.
+    pub turned: Turned,
     /// Datagrams that no session was to see, being neither a HELLO nor a packet.
     pub undecodable: u32,
     /// Packets with a connection id of no session.
@@ -43,8 +54,20 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway without a session.
-    pub fn new(config: Config, preset: Preset, peers: Vec<Peer>, store_delay: Duration, rng: Rng) -> Self {
+    pub fn new(
+        config: Config,
+        preset: Preset,
+        peers: Vec<Peer>,
+        keys: GatewayKeys,
+        store_delay: Duration,
+        mut rng: Rng,
+    ) -> Self {
         Self {
+            keys,
+            cookies: fresh_cookies(&mut rng),
+            demands_cookies: false,
+            sources: Sources::default(),
+            turned: Turned::default(),
             config,
             preset,
             rng,
@@ -57,57 +80,26 @@ impl Gateway {
         }
     }
 
-    /// The process dies and starts again. Only the sinks are left.
+    /// The process dies and starts again. Only the sinks and the keys are left.
     pub fn reboot(&mut self) {
+        self.cookies = fresh_cookies(&mut self.rng);
         self.peers.iter_mut().for_each(Peer::forget);
         self.answers.clear();
     }
 
     /// A datagram arrived from `path`.
     pub fn handle_datagram(&mut self, now: Instant, path: PathId, mut datagram: Vec<u8>) {
-        self.receive(now, path, &mut datagram, &mut Packets::default());
+        self.receive(now, path, &mut datagram);
     }
 
-    /// The same under the eyes of an oracle.
-    pub fn receive(&mut self, now: Instant, path: PathId, datagram: &mut [u8], packets: &mut Packets) {
+    /// The same in place.
+    pub fn receive(&mut self, now: Instant, path: PathId, datagram: &mut [u8]) {
+        self.sources.on_received(path, datagram.len());
         match route(datagram) {
-            Ok(Route::Hello) => self.on_hello(now, path, datagram, packets),
+            Ok(Route::Hello) => self.on_hello(now, path, datagram),
             Ok(Route::Session(cid)) => self.on_packet(now, path, cid, datagram),
             // What only a device is sent, and what nobody is.
             Ok(_) | Err(_) => self.undecodable += 1,
-        }
-    }
-
-    fn peer(&mut self, device: DeviceId) -> Option<&mut Peer> {
-        self.peers.iter_mut().find(|peer| peer.device == device)
-    }
-
-    fn on_hello(&mut self, now: Instant, path: PathId, datagram: &[u8], packets: &mut Packets) {
-        let Some(hello) = Hello::parse(datagram).ok().and_then(|hello| hello.plain()) else {
-            self.undecodable += 1;
-            return;
-        };
-        let Some(peer) = self.peer(hello.device()) else {
-            self.strangers += 1;
-            return;
-        };
-        if let Some(session) = peer.sessions().find(|session| session.hello_id() == hello.id()) {
-            session.repeat_accept(now, path);
-            packets.on_hello(session.local_cid(), datagram.len());
-            return;
-        }
-        let streams = peer.admit(&hello);
-        let channels = peer.channels.clone();
-        let (mut random, mut cid) = ([0; 32], [0; 4]);
-        self.rng.fill_bytes(&mut random);
-        self.rng.fill_bytes(&mut cid);
-        let cid = ConnectionId::new(&cid).expect("4 bytes are a connection id");
-        packets.on_hello(cid, datagram.len());
-        let (admission, memory) = (Admission { streams: &streams }, self.preset.allocate());
-        let session = Session::accept(&self.config, &hello, &admission, cid, &channels, random, memory, now, path);
-        let session = session.expect("the scenario's channels fit its preset");
-        if let Some(peer) = self.peer(hello.device()) {
-            peer.offer(session);
         }
     }
 
@@ -115,10 +107,14 @@ impl Gateway {
         let (stalled, due) = (self.stalled, now + self.store_delay);
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.has(cid)) else {
             self.strangers += 1;
-            let mut buf = [0; wire::RESET_LEN];
-            let answer = reset(datagram, &mut buf).map(|len| (path, buf[..len].to_vec()));
-            assert!(answer.iter().all(|(_, answer)| answer.len() < datagram.len()), "a RESET longer than its cause");
-            self.answers.extend(answer);
+            let mut buf = [0; 64];
+            let len = match gate::is_sealed(cid) {
+                true => sealed::reset(datagram, &self.keys, &mut buf),
+                false => reset(datagram, &mut buf),
+            };
+            if let Some(len) = len {
+                self.reply(path, &buf[..len], datagram);
+            }
             return;
         };
         peer.on_packet(now, path, cid, datagram, stalled, due);
@@ -130,9 +126,14 @@ impl Gateway {
         self.peers.iter_mut().for_each(|peer| peer.advance(now, stalled, due));
     }
 
-    /// The next answer to a packet of no session.
-    pub fn answer(&mut self) -> Option<(PathId, Vec<u8>)> {
-        self.answers.pop_front()
+    /// The next answer that belongs to no session.
+    ///
+    /// # Errors
+    /// When it may not be sent.
+    pub fn answer(&mut self) -> Result<Option<Outgoing>, String> {
+        let Some((path, datagram)) = self.answers.pop_front() else { return Ok(None) };
+        self.sources.on_sent(path, datagram.len())?;
+        Ok(Some(Outgoing { path, datagram }))
     }
 
     /// The next datagram to send to a device, under the eyes of its oracle.
@@ -144,27 +145,36 @@ impl Gateway {
         let mut buf = [0; Config::MAX_DATAGRAM as usize];
         for session in peer.sessions() {
             let Some(sent) = session.poll_transmit(now, &mut buf) else { continue };
-            let cid = session.local_cid();
-            if !session.is_established() && !session.is_closed() {
-                packets.on_unproven(cid, sent.len)?;
-            }
             let datagram = buf[..sent.len].to_vec();
-            packets.on_sent(Some(cid), &datagram)?;
+            let sender = Sender { hello: session.hello_id(), gateway: Some(session.local_cid()) };
+            packets.on_sent(sender, &datagram)?;
+            self.sources.on_sent(sent.path, sent.len)?;
             return Ok(Some(Outgoing { path: sent.path, datagram }));
         }
         Ok(None)
     }
 
-    /// The next datagram to send, to whomever, seen by nobody.
+    /// The next datagram to send, to whomever; numbers and keys are looked at by nobody.
+    ///
+    /// # Panics
+    /// When it may not be sent.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<(PathId, Vec<u8>)> {
         let mut unseen = Packets::default();
-        let devices = 0..self.peers.len();
-        let sent = devices.into_iter().find_map(|device| self.transmit(now, device, &mut unseen).ok().flatten());
-        self.answer().or(sent.map(|out| (out.path, out.datagram)))
+        let allowed = |sent: Result<Option<Outgoing>, String>| sent.unwrap_or_else(|error| panic!("{error}"));
+        let answer = allowed(self.answer());
+        let mut devices = 0..self.peers.len();
+        let sent = answer.or_else(|| devices.find_map(|device| allowed(self.transmit(now, device, &mut unseen))));
+        sent.map(|out| (out.path, out.datagram))
     }
 
     /// When something happens next, unless a datagram arrives.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.peers.iter().filter_map(Peer::poll_timeout).min()
     }
+}
+
+fn fresh_cookies(rng: &mut Rng) -> Cookies {
+    let mut secret = [0; 32];
+    rng.fill_bytes(&mut secret);
+    Cookies::new(secret)
 }

@@ -5,8 +5,8 @@ use crate::memory::Store;
 use crate::sink::{Outcome, Sink};
 use std::collections::VecDeque;
 use whimbrel_core::{
-    ChannelConfig, ConnectionId, DeviceId, Instant, Offer, PathId, Received, SeqNo, Session, StreamAdmission,
-    StreamEpoch, StreamId,
+    ChannelConfig, CloseReason, ConnectionId, DeviceId, DeviceKey, Instant, Offer, PathId, Protection, Received, SeqNo,
+    Session, StreamAdmission, StreamEpoch, StreamId,
 };
 
 /// Sessions that wait for the device's first packet.
@@ -48,6 +48,12 @@ pub enum Taken {
 pub struct Peer {
     /// Its name.
     pub device: DeviceId,
+    /// What it was provisioned with: no other protection is taken from it.
+    pub protection: Protection,
+    /// Its key.
+    pub key: DeviceKey,
+    /// It is turned away, for this reason.
+    pub refusal: Option<CloseReason>,
     /// What the gateway sends on.
     pub channels: Vec<ChannelConfig>,
     /// The storage.
@@ -65,9 +71,12 @@ pub struct Peer {
 
 impl Peer {
     /// A device that never called. `channels`: what the gateway will send on.
-    pub fn new(device: DeviceId, channels: &[ChannelConfig]) -> Self {
+    pub fn new(device: DeviceId, protection: Protection, key: DeviceKey, channels: &[ChannelConfig]) -> Self {
         Self {
             device,
+            protection,
+            key,
+            refusal: None,
             channels: channels.to_vec(),
             sink: Sink::default(),
             load: Load::default(),
@@ -95,7 +104,11 @@ impl Peer {
         self.live.iter().chain(&self.pending).any(|session| session.local_cid() == cid)
     }
 
-    pub(super) fn admit(&mut self, hello: &Offer<'_>) -> Vec<StreamAdmission> {
+    /// Where the streams go on. Stored together with the counter of the HELLO, if it is sealed.
+    pub(super) fn admit(&mut self, hello: &Offer<'_>, counter: Option<u64>) -> Vec<StreamAdmission> {
+        if let Some(counter) = counter {
+            self.sink.use_counter(counter);
+        }
         hello.streams().map(|offered| self.sink.admit(&offered)).collect()
     }
 

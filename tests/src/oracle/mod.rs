@@ -6,6 +6,7 @@ pub mod flow;
 pub mod law;
 pub mod mode;
 pub mod packets;
+pub mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,8 @@ pub use fates::Fates;
 pub use flow::{Doubt, Flow, Handed};
 pub use law::Law;
 pub use mode::{Kind, Mode};
-pub use packets::Packets;
+pub use packets::{Packets, Sender};
+pub use sources::Sources;
 
 use std::collections::BTreeMap;
 use whimbrel_core::{ChannelConfig, Instant, Ledger, MessageId, SeqNo, StreamEpoch, StreamId};

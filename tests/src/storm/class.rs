@@ -44,11 +44,17 @@ pub enum Class {
     Deadlines,
     /// Channels that repeat messages before they are lost.
     Redundancy,
+    /// A gateway under load, which gives out cookies.
+    Cookies,
+    /// Devices that lose their memory and their counter with it.
+    Counters,
+    /// Sealed sessions: without them all are plain.
+    Seal,
 }
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Loss,
         Self::Bursts,
         Self::Duplicates,
@@ -68,6 +74,9 @@ impl Class {
         Self::Wakes,
         Self::Deadlines,
         Self::Redundancy,
+        Self::Cookies,
+        Self::Counters,
+        Self::Seal,
     ];
 
     /// As the command line has it.
@@ -92,6 +101,9 @@ impl Class {
             Self::Wakes => "wakes",
             Self::Deadlines => "deadlines",
             Self::Redundancy => "redundancy",
+            Self::Cookies => "cookies",
+            Self::Counters => "counters",
+            Self::Seal => "seal",
         }
     }
 }

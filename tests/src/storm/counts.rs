@@ -5,7 +5,7 @@ use crate::tally::Tally;
 use crate::world::World;
 use core::ops::AddAssign;
 use firmware_sim::link::Link;
-use whimbrel_core::Duration;
+use whimbrel_core::{Duration, Event};
 
 /// Of one storm, or of many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Counts {
 
 impl Counts {
     /// The names of what is injected.
-    pub const INJECTED: [&str; 18] = [
+    pub const INJECTED: [&str; 22] = [
         "lost one by one",
         "lost in bursts",
         "lost at a full queue",
@@ -53,6 +53,10 @@ impl Counts {
         "gateway crashes",
         "sessions ended",
         "application stalls",
+        "counters lost",
+        "counters raised",
+        "loads",
+        "cookies",
     ];
 
     /// The names of the modes.
@@ -65,7 +69,9 @@ impl Counts {
         let links = || world.network.up.iter().chain(&world.network.down).map(Link::stats);
         let sum = |count: fn(&firmware_sim::link::LinkStats) -> u64| links().map(count).sum::<u64>();
         let Tally { lost_asleep, lost_path, rebindings, partitions, sleeps, clock_steps, .. } = world.tally;
-        let Tally { device_crashes, gateway_crashes, sessions_ended, stalls, .. } = world.tally;
+        let Tally { device_crashes, gateway_crashes, sessions_ended, stalls, counters_lost, loads, .. } = world.tally;
+        let raised = |event: &&Event| matches!(event, Event::BootEpochRaised { .. });
+        let raised = world.devices.iter().flat_map(|device| &device.events).filter(raised).count() as u64;
         let mut counts = Self {
             storms: 1,
             devices: world.devices.len() as u64,
@@ -89,6 +95,10 @@ impl Counts {
                 gateway_crashes,
                 sessions_ended,
                 stalls,
+                counters_lost,
+                raised,
+                loads,
+                world.gateway.turned.cookies,
             ],
             datagrams: sum(|stats| stats.offered),
             arrived: sum(|stats| stats.delivered),

@@ -8,11 +8,12 @@ use crate::network;
 use crate::setup::{DeviceSetup, Setup};
 use firmware_sim::faults::{Bottleneck, Burst, Faults};
 use firmware_sim::link::{Rng, below, rng};
-use whimbrel_core::{ChannelConfig, ChannelId, Config, Delivery, Duration, Instant, Priority, Redundancy, SchemaId};
+use whimbrel_core::{
+    ChannelConfig, ChannelId, Config, Delivery, Duration, Instant, Priority, Protection, Redundancy, SchemaId,
+};
 
-/// Bytes of a packet around the payload of a message that travels alone: header, head, trailer and an
-/// acknowledgement.
-const AROUND: usize = 60;
+/// Bytes of a packet around the payload of a message that travels alone: header, head and an acknowledgement.
+const AROUND: usize = 56;
 /// Fragments of a message that no session refuses.
 const FRAGMENTS_MAX: usize = 32;
 /// IPv4 and UDP headers.
@@ -44,6 +45,15 @@ impl Dice {
 
     pub(super) fn millis(&mut self, low: u64, high: u64) -> Duration {
         Duration::from_millis(self.within(low, high))
+    }
+
+    /// Mostly sealed, mostly in the pattern that is the default.
+    fn protection(&mut self) -> Protection {
+        match self.within(0, 9) {
+            0 => Protection::Plain,
+            1..=3 => Protection::NnPsk0,
+            _ => Protection::NkPsk0,
+        }
     }
 
     fn one_of<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
@@ -84,17 +94,20 @@ fn limits(dice: &mut Dice) -> Config {
 }
 
 fn device(dice: &mut Dice, gateway: Preset, theirs: &Config, link: usize) -> DeviceSetup {
-    let preset = dice.one_of(Preset::ALL);
+    let (preset, protection) = (dice.one_of(Preset::ALL), dice.protection());
     let config = limits(dice);
     // HELLO and ACCEPT must fit into a datagram: header, fields and limits, and for each stream the longest varints.
     let datagram = usize::from(config.max_datagram.min(theirs.max_datagram));
-    let most = preset.streams().0.min(gateway.streams().1).min((datagram - 57) / 35).min(5);
+    let [hello, accept] = if protection == Protection::Plain { [57, 51] } else { [57 + 65, 51 + 69] };
+    // One always fits, as its numbers are small.
+    let most = preset.streams().0.min(gateway.streams().1).min((datagram - hello) / 35).clamp(1, 5);
     let up = dice.within(1, most as u64);
-    let room = (datagram - 51 - 26 * up as usize) / 35;
+    let room = datagram.saturating_sub(accept + 26 * up as usize) / 35;
     let most = gateway.streams().0.min(preset.streams().1).min(room).min(3);
     let down = dice.within(0, most as u64);
     let ppm = if dice.percent(30) { dice.within(0, 400) as i32 - 200 } else { 0 };
     DeviceSetup {
+        protection,
         preset,
         config,
         channels: (1..=up).map(|number| channel(dice, number as u8, true)).collect(),
@@ -145,7 +158,9 @@ fn weather(dice: &mut Dice) -> Faults {
 }
 
 fn talk(dice: &mut Dice, device: &DeviceSetup, gateway: &Setup) -> Talk {
-    let datagram = usize::from(device.config.max_datagram.min(gateway.config.max_datagram));
+    let tag = if device.protection == Protection::Plain { 4 } else { 16 };
+    // What both ends take, without what protects it.
+    let datagram = usize::from(device.config.max_datagram.min(gateway.config.max_datagram)) - tag;
     let share = |most: u64| (most / gateway.devices.len() as u64).max(8);
     let up = device.channels.iter().map(|channel| source(dice, channel, gateway.gateway, share(400), datagram));
     let up = up.collect();
@@ -156,7 +171,7 @@ fn talk(dice: &mut Dice, device: &DeviceSetup, gateway: &Setup) -> Talk {
     Talk { up, down, naps: dice.percent(15).then_some(naps) }
 }
 
-/// `datagram`: the longest that both ends take. What is longer than the receiver takes would be refused once it has
+/// `datagram`: the longest that both ends take, without its tag. What is longer than the receiver takes would be refused once it has
 /// said so, and be undeliverable before.
 fn source(dice: &mut Dice, channel: &ChannelConfig, receiver: Preset, most: u64, datagram: usize) -> Source {
     let whole = datagram - AROUND;
@@ -189,7 +204,7 @@ fn turn(dice: &mut Dice, devices: usize, links: &[Faults]) -> Turn {
 fn act(dice: &mut Dice, devices: usize, links: &[Faults]) -> Act {
     let at = dice.within(0, devices as u64 - 1) as usize;
     let link = dice.within(0, links.len() as u64 - 1) as usize;
-    match dice.within(0, 13) {
+    match dice.within(0, 15) {
         0 => {
             let faults = Faults { delay: links[link].delay, ..weather(dice) };
             Act::Weather { link, up: dice.percent(50), faults }
@@ -209,6 +224,8 @@ fn act(dice: &mut Dice, devices: usize, links: &[Faults]) -> Act {
         10 => Act::Forget(at),
         11 => Act::GoAway(at),
         12 => Act::Stall,
+        13 => Act::Load,
+        14 => Act::LoseCounter(at),
         _ => Act::Wake(at),
     }
 }

@@ -51,6 +51,10 @@ pub enum Act {
     Forget(usize),
     /// The gateway closes one session, to be opened again.
     GoAway(usize),
+    /// The gateway gives out cookies until the end of the turn.
+    Load,
+    /// A device loses its memory, and its boot epoch is erased or set back.
+    LoseCounter(usize),
     /// The gateway's application takes nothing until the end of the turn.
     Stall,
     /// A device's application says that the network is back.
@@ -70,6 +74,8 @@ impl Act {
             Self::CrashDevice(_) => Class::DeviceCrashes,
             Self::CrashGateway => Class::GatewayCrashes,
             Self::Forget(_) | Self::GoAway(_) => Class::Endings,
+            Self::Load => Class::Cookies,
+            Self::LoseCounter(_) => Class::Counters,
             Self::Stall => Class::Stalls,
             Self::Wake(_) => Class::Wakes,
         })
@@ -78,7 +84,9 @@ impl Act {
     const fn device(&self) -> Option<usize> {
         match self {
             Self::Rebind(at) | Self::Sleep(at, _) | Self::Step(at, _) | Self::Drift(at, _) => Some(*at),
-            Self::CrashDevice(at) | Self::Forget(at) | Self::GoAway(at) | Self::Wake(at) => Some(*at),
+            Self::CrashDevice(at) | Self::LoseCounter(at) | Self::Forget(at) | Self::GoAway(at) | Self::Wake(at) => {
+                Some(*at)
+            }
             _ => None,
         }
     }
@@ -152,6 +160,9 @@ impl Plan {
             }
             if cuts.leaves_out(Class::Clocks) {
                 device.ppm = 0;
+            }
+            if cuts.leaves_out(Class::Seal) {
+                device.protection = whimbrel_core::Protection::Plain;
             }
         }
         for (talk, setup) in self.talks.iter_mut().zip(&self.setup.devices) {

@@ -101,6 +101,18 @@ fn perform(world: &mut World, act: Act) {
             tally.device_crashes += 1;
             world.devices[at].reboot();
         }
+        Act::LoseCounter(at) => {
+            tally.counters_lost += 1;
+            let device = &mut world.devices[at];
+            // Every other one is not erased, but goes back by a few boots.
+            let back = device.flash.epoch.and_then(|epoch| epoch.checked_sub(2)).filter(|epoch| epoch % 2 == 0);
+            device.lose_counter(back);
+            device.reboot();
+        }
+        Act::Load => {
+            tally.loads += 1;
+            world.gateway.demands_cookies = true;
+        }
         Act::CrashGateway => {
             tally.gateway_crashes += 1;
             world.gateway.reboot();
@@ -130,6 +142,7 @@ fn perform(world: &mut World, act: Act) {
 
 fn end_turn(world: &mut World) {
     world.gateway.stalled = false;
+    world.gateway.demands_cookies = false;
     for link in world.network.links() {
         link.set_faults(Faults { partition: false, mtu: None, ..*link.faults() });
     }

@@ -77,9 +77,11 @@ impl World {
 
     pub(super) fn gateway_transmit(&mut self) -> bool {
         let (now, mut moved) = (self.now, false);
-        while let Some((path, datagram)) = self.gateway.answer() {
+        loop {
+            let answer = self.gateway.answer();
+            let Some(out) = self.must(0, answer) else { break };
             moved = true;
-            self.enter_link(now, path, &datagram);
+            self.enter_link(now, out.path, &out.datagram);
         }
         for at in 0..self.devices.len() {
             loop {

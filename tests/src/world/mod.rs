@@ -3,10 +3,11 @@
 mod gateway;
 mod round;
 
-use crate::device::Device;
+use crate::device::{self, Device};
 use crate::gateway::{Gateway, Peer};
+use crate::keys;
 use crate::network::Network;
-use crate::setup::Setup;
+use crate::setup::{DeviceSetup, Setup};
 use crate::tally::Tally;
 use crate::trace::Trace;
 use firmware_sim::faults::Faults;
@@ -54,13 +55,16 @@ impl World {
     pub fn new(setup: Setup) -> Self {
         let seed = setup.seed;
         let sequence = |base: u64, at: u64| rng(seed, base + (at << 8));
-        let device = |(at, device)| Device::new(at as u32, device, &Self::channels(device), sequence(10, at));
+        let device = |(at, device)| Device::new(seed, at as u32, device, sequence(10, at));
         let devices: Vec<_> = (0u64..).zip(&setup.devices).map(device).collect();
-        let peers = devices.iter().zip(&setup.devices);
-        let peers = peers.map(|(device, setup)| Peer::new(device.id(), &Self::channels(setup))).collect();
+        let peer = |(at, setup): (u32, &DeviceSetup)| {
+            Peer::new(device::name(at), setup.protection, keys::device_key(seed, at), &setup.gateway_channels)
+        };
+        let peers = (0..).zip(&setup.devices).map(peer).collect();
+        let (keys, rng) = (keys::gateway_keys(seed, 0), sequence(11, 0));
         Self {
             now: Instant::ZERO,
-            gateway: Gateway::new(setup.config, setup.gateway, peers, setup.store_delay, sequence(11, 0)),
+            gateway: Gateway::new(setup.config, setup.gateway, peers, keys, setup.store_delay, rng),
             network: Network::new(&setup.links, seed),
             devices,
             history: Vec::new(),
@@ -73,10 +77,6 @@ impl World {
             steps_max: u64::MAX,
             setup,
         }
-    }
-
-    fn channels(device: &crate::setup::DeviceSetup) -> Vec<whimbrel_core::ChannelConfig> {
-        device.gateway_channels.clone()
     }
 
     /// The first device's application has `count` more messages for the channel, sent as fast as the session

@@ -3,9 +3,9 @@
 use super::World;
 use crate::device::Device;
 use crate::network::Network;
-use crate::oracle::{Doubt, Handed};
+use crate::oracle::{Doubt, Handed, Sender};
 use crate::trace::describe;
-use whimbrel_core::{Duration, Event, PathId};
+use whimbrel_core::{Duration, Event, PathId, Protection};
 
 /// Two clocks a thousandth apart in either direction disagree by so much about the longest lifetime, a minute.
 const DRIFT: Duration = Duration::from_millis(120);
@@ -68,11 +68,9 @@ impl World {
     fn arrive(&mut self) -> bool {
         let mut moved = false;
         while let Some(mut arrival) = self.network.poll_up(self.now) {
-            let (path, at) = (arrival.path, Device::of_path(arrival.path));
+            let path = arrival.path;
             self.trace.note(self.now, || format!("        > gateway  {path:?}"));
-            if let Some(device) = self.devices.get_mut(at) {
-                self.gateway.receive(self.now, path, &mut arrival.datagram, &mut device.packets);
-            }
+            self.gateway.receive(self.now, path, &mut arrival.datagram);
             self.look_at_gateway();
             moved = true;
         }
@@ -83,7 +81,10 @@ impl World {
             let (awake, reached) = (device.is_awake(), device.path == arrival.path);
             self.trace.note(self.now, || format!("device {at} < {}", if awake && reached { "" } else { "nobody" }));
             match (awake, reached) {
-                (true, true) => self.hand_to_device(at, arrival.path, &mut arrival.datagram),
+                (true, true) => {
+                    self.gateway.sources.on_reached(arrival.path);
+                    self.hand_to_device(at, arrival.path, &mut arrival.datagram);
+                }
                 (false, true) => self.tally.lost_asleep += 1,
                 (_, false) => self.tally.lost_path += 1,
             }
@@ -156,6 +157,10 @@ impl World {
                 Event::Acknowledged { stream, next } => {
                     device.oracle.up(stream).and_then(|flow| flow.acknowledged(next.value(), time, handed))
                 }
+                Event::BootEpochRaised { epoch } => {
+                    device.raise_boot_epoch(now, epoch);
+                    Ok(())
+                }
                 Event::QueueFreed => {
                     device.load.unblock();
                     Ok(())
@@ -193,7 +198,8 @@ impl World {
             let Some(sent) = device.session.poll_transmit(device.clock.at(now), &mut buf) else { break };
             moved = true;
             let datagram = &buf[..sent.len];
-            let checked = device.packets.on_sent(None, datagram);
+            let sender = Sender { hello: device.session.hello_id(), gateway: None };
+            let checked = device.packets.on_sent(sender, datagram);
             if let Some(link) = self.network.up.get_mut(device.link) {
                 Network::send(link, now, device.path, datagram);
             }
@@ -210,7 +216,8 @@ impl World {
         self.trace.on_sent(self.now, by_gateway, datagram);
         self.trace.note(self.now, || {
             let arrow = if by_gateway { "<-- gateway" } else { "-->" };
-            format!("device {at} {arrow} {} bytes {}", datagram.len(), describe(datagram))
+            let sealed = self.setup.devices.get(at).is_some_and(|device| device.protection != Protection::Plain);
+            format!("device {at} {arrow} {} bytes {}", datagram.len(), describe(datagram, sealed))
         });
     }
 }
