@@ -127,14 +127,14 @@ impl Engine<'_> {
         self.st.hello.restart(now);
     }
 
-    /// The gateway is under load: shows it the cookie, at once.
+    /// The gateway is under load: shows it the cookie, the first of an attempt at once. Later ones wait for their turn, or
+    /// whoever repeats old ones could make this end send as often as he likes.
     #[cfg(feature = "seal")]
     fn on_cookie(&mut self, cookie: [u8; 16]) {
         let now = self.st.now;
         if let Attempt::Sealed(attempt) = &mut self.st.hello.attempt
-            && attempt.cookie != Some(cookie)
+            && attempt.cookie.replace(cookie).is_none()
         {
-            attempt.cookie = Some(cookie);
             self.st.hello.again(now);
         }
     }
