@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, GatewayPublic, MessageId};
 
 use crate::answer::answered;
 use crate::clock::Clock;
@@ -76,6 +76,7 @@ impl Endpoint {
         let (clock, hasher, config) = (Clock::new(), RandomState::new(), Arc::new(config));
         let shared = Arc::new(Shared::new(&config.limits, config.shards));
         let access = Arc::new(Access::new(&config.limits.access));
+        let open = shard::none_open(&config);
         let mut tasks = JoinSet::new();
         let (mut shards, mut progress) = (Vec::new(), Vec::new());
         for (number, (socket, forwarded)) in sockets.into_iter().zip(forwarded).enumerate() {
@@ -89,6 +90,7 @@ impl Endpoint {
                 shared: Arc::clone(&shared),
                 access: Arc::clone(&access),
                 guard: guard.clone(),
+                open: Arc::clone(&open),
                 progress: Progress::new(Arc::clone(&handle.mailbox)),
             };
             progress.push(Arc::clone(&links.progress));
@@ -174,6 +176,14 @@ impl Handle {
         let keys = Arc::new(keys);
         for shard in self.shards.iter() {
             shard.mailbox.set_keys(Arc::clone(&keys));
+        }
+    }
+
+    /// Tells the device of a session, under seal, by which key it shall know the gateway from its next handshake on. Not a
+    /// device of a pattern that needs none ([`crate::Proof::gateway_key`]). A session that is gone is ignored.
+    pub fn announce_key(&self, session: SessionKey, key: GatewayPublic) {
+        if let Some(shard) = self.shards.get(usize::from(session.shard)) {
+            shard.mailbox.announce_key(session, key);
         }
     }
 

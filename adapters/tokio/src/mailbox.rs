@@ -2,14 +2,14 @@
 //!
 //! It is bounded without ever refusing: commits of the same stream merge (only the highest number
 //! matters), there is at most one verdict per handshake that awaits one, of the lists and keys only the newest count,
-//! a device is named once, and downlink messages come by a bounded channel of their own.
+//! a device or a session is named once, and downlink messages come by a bounded channel of their own.
 
 use core::mem;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use whimbrel_core::{DeviceId, GatewayKeys, SeqNo, StreamId};
+use whimbrel_core::{DeviceId, GatewayKeys, GatewayPublic, SeqNo, StreamId};
 
 use crate::event::{Committed, SessionKey};
 use crate::hello::Verdict;
@@ -22,6 +22,8 @@ pub(crate) struct Mail {
     pub(crate) verdicts: Vec<(SessionKey, Verdict)>,
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) keys: Option<Arc<GatewayKeys>>,
+    /// Keys that devices are to be told.
+    pub(crate) announced: HashMap<SessionKey, GatewayPublic>,
     /// Devices whose sessions end.
     pub(crate) disconnect: HashSet<DeviceId>,
     pub(crate) shutdown: bool,
@@ -57,6 +59,11 @@ impl Mailbox {
 
     pub(crate) fn set_keys(&self, keys: Arc<GatewayKeys>) {
         self.lock().keys = Some(keys);
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn announce_key(&self, session: SessionKey, key: GatewayPublic) {
+        self.lock().announced.insert(session, key);
         self.posted.notify_one();
     }
 
