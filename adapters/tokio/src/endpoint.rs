@@ -76,6 +76,7 @@ impl Endpoint {
         let (clock, hasher, config) = (Clock::new(), RandomState::new(), Arc::new(config));
         let shared = Arc::new(Shared::new(&config.limits, config.shards));
         let access = Arc::new(Access::new(&config.limits.access));
+        let open = shard::none_open(&config);
         let mut tasks = JoinSet::new();
         let (mut shards, mut progress) = (Vec::new(), Vec::new());
         for (number, (socket, forwarded)) in sockets.into_iter().zip(forwarded).enumerate() {
@@ -89,6 +90,7 @@ impl Endpoint {
                 shared: Arc::clone(&shared),
                 access: Arc::clone(&access),
                 guard: guard.clone(),
+                open: Arc::clone(&open),
                 progress: Progress::new(Arc::clone(&handle.mailbox)),
             };
             progress.push(Arc::clone(&links.progress));

@@ -78,8 +78,8 @@ pub struct Limits {
 /// send after a restart of the gateway, and other versions.
 ///
 /// Anybody can write anybody's address on a datagram. So packets of sessions that are here are taken from blocked
-/// sources too, and so are requests with a right MAC; what a block spares is the rest: packets of unknown
-/// connections and their answers, malformed datagrams, all requests in the plain mode, and the log lines about them.
+/// sources too, requests with a right MAC are, and a few packets of unknown connections a second are answered. What a
+/// block spares is the rest, all requests in the plain mode among it, and the log lines about it.
 #[derive(Clone, Debug)]
 pub struct StrikeLimits {
     /// What counts as one source. Default 32 bits of IPv4, 64 of IPv6: what a single host can have.

@@ -28,11 +28,8 @@ impl Shard {
             Ok(hello) => hello,
             Err(error) => {
                 self.on_undecodable(path, error);
-                if error == DecodeError::Version
-                    && self
-                        .answer_stranger(path, bytes, |_, cause, room| whimbrel_core::wire::refuse_version(cause, room))
-                {
-                    self.stats.versions_refused += 1;
+                if error == DecodeError::Version {
+                    self.refuse_version(path, bytes);
                 }
                 return;
             }
@@ -76,17 +73,19 @@ impl Shard {
         permit.send(GatewayEvent::Hello(HelloRequest { session, device, proof, boot_epoch, peer, streams, reply }));
     }
 
-    /// The answer to a request once more: the first may have been lost. Seldom enough that whoever repeats a request
+    /// The answer to a request once more, until it is known to have arrived: the first may have been lost. Seldom enough that whoever repeats a request
     /// that he has seen gains nothing by it.
     pub(super) fn repeat_accept(&mut self, index: usize, path: Path) {
         self.stats.hello_repeated += 1;
         let now = self.now;
-        let Some(entry) = self.table.entry(index).filter(|entry| entry.repeat_at <= now) else {
+        let Some(entry) = self.table.entry(index).filter(|entry| !entry.live && entry.repeat_at <= now) else {
             return;
         };
         entry.repeat_at = now + REPEAT;
-        let path = entry.paths.id(path);
-        entry.session.repeat_accept(now, path);
+        // Whoever repeats a request need not be its device, but nothing was sent anywhere yet.
+        let id = entry.paths.id(path);
+        entry.paths.learn(path);
+        entry.session.repeat_accept(now, id);
         self.touch(index);
     }
 
@@ -260,6 +259,9 @@ impl Shard {
             heard: self.now,
             counted: Stats::default(),
         };
+        if let Some(open) = self.links.open.get(self.number) {
+            open.publish(index, Some(cid));
+        }
         if let Some(former) = self.table.open_pending(index, entry) {
             self.end(former);
         }

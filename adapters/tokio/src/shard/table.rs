@@ -146,10 +146,15 @@ pub(crate) struct Table {
 impl Table {
     /// For shard number `shard` of `shards`; the limits are for all of them together.
     pub(crate) fn new(shard: usize, shards: usize, sessions_max: usize, pending_max: usize) -> Self {
+        let layout = CidLayout::new(shards, Self::entries(shards, sessions_max, pending_max));
         let (sessions_max, pending_max) = (sessions_max.div_ceil(shards), pending_max.div_ceil(shards));
-        let layout = CidLayout::new(shards, sessions_max + pending_max);
         let slots = Slab::new();
         Self { shard, layout, sessions_max, pending_max, slots, devices: HashMap::new(), serial: 0, pending: 0 }
+    }
+
+    /// Places of one shard of them.
+    pub(crate) fn entries(shards: usize, sessions_max: usize, pending_max: usize) -> usize {
+        sessions_max.div_ceil(shards) + pending_max.div_ceil(shards)
     }
 
     pub(crate) fn layout(&self) -> CidLayout {

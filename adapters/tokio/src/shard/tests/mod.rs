@@ -166,6 +166,7 @@ impl World {
             shared: Arc::new(Shared::new(&config.limits, 1)),
             access: Arc::new(Access::new(&config.limits.access)),
             guard: Guard::new(protection, [3; 32]),
+            open: none_open(&config),
             progress: Arc::clone(&progress),
         };
         let now = Instant::from_millis(1000);
