@@ -15,12 +15,6 @@ const PROBE: usize = 64 * 1024;
 
 /// Between two looks whether another is done with a database.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The files with content of the database, by suffix: keys may be in each
-/// (<https://sqlite.org/tempfiles.html>).
-const WITH_CONTENT: [&str; 3] = ["", "-wal", "-journal"];
-/// The permission bits of everybody but the owner.
-#[cfg(unix)]
-const OTHERS: u32 = 0o077;
 
 /// The claim on a database file. Dropped after the database is closed, it lets others have it.
 ///
@@ -78,56 +72,6 @@ impl DatabaseFile {
         let written = fs::write(&path, [0; PROBE]);
         let removed = fs::remove_file(&path);
         written.and(removed)
-    }
-
-    /// Whether nobody but its owner may read or write the database and what SQLite has beside it; else
-    /// the first file that others may, and its mode.
-    #[cfg(unix)]
-    pub(super) fn exposed(&self) -> io::Result<Option<(PathBuf, u32)>> {
-        use std::os::unix::fs::PermissionsExt;
-        for suffix in WITH_CONTENT {
-            let path = self.beside(suffix);
-            match fs::metadata(&path) {
-                Ok(metadata) if metadata.permissions().mode() & OTHERS != 0 => {
-                    return Ok(Some((path, metadata.permissions().mode() & 0o7777)));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes the database from everybody but its owner. SQLite gives what it makes beside it the same mode.
-    #[cfg(unix)]
-    pub(crate) fn make_private(&self) -> io::Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        // Once for each file: where modes do not stick, the next look says so.
-        for _ in WITH_CONTENT {
-            let Some((path, mode)) = self.exposed()? else { return Ok(()) };
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode & !OTHERS))?;
-            tracing::info!(path = %path.display(), "only its owner may use it from now on: it holds keys");
-        }
-        match self.exposed()? {
-            None => Ok(()),
-            Some((path, _)) => {
-                let reason = format!("{} cannot be taken from others than its owner", path.display());
-                Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
-            }
-        }
-    }
-
-    /// Elsewhere the folder's own rules hold.
-    #[cfg(not(unix))]
-    pub(super) fn exposed(&self) -> io::Result<Option<(PathBuf, u32)>> {
-        Ok(None)
-    }
-
-    /// Elsewhere the folder's own rules hold.
-    #[cfg(not(unix))]
-    pub(crate) fn make_private(&self) -> io::Result<()> {
-        Ok(())
     }
 
     /// Removes what this claim made; a database that existed before stays. For use after the
@@ -249,25 +193,5 @@ mod tests {
         assert!(matches!(DatabaseFile::claim(Path::new(""), Duration::ZERO), Err(DatabaseError::NoName)));
         let missing = folder.path().join("no/such/a.db");
         assert!(matches!(DatabaseFile::claim(&missing, Duration::ZERO), Err(DatabaseError::Io(_))));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_is_made_is_its_owners_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.db");
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        let file = DatabaseFile::claim(&path, Duration::ZERO).unwrap();
-        assert_eq!((mode(&path), mode(&file.lock_path)), (0o600, 0o600));
-        assert!(file.exposed().unwrap().is_none());
-        for (suffix, exposed) in [("", 0o644), ("", 0o620), ("-wal", 0o604), ("-journal", 0o660)] {
-            let path = file.beside(suffix);
-            fs::write(&path, b"x").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
-            assert_eq!(file.exposed().unwrap(), Some((path.clone(), exposed)));
-            file.make_private().unwrap();
-            assert_eq!(mode(&path), exposed & 0o700, "{suffix}");
-        }
     }
 }

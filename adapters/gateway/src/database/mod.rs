@@ -6,6 +6,10 @@
 mod file;
 mod migrations;
 mod open;
+#[cfg(unix)]
+mod private;
+#[cfg(not(unix))]
+mod shared;
 
 use core::time::Duration;
 use std::path::Path;
