@@ -79,7 +79,7 @@ pub enum CloseReason {
     Version,
     /// A newer session of the same device took over.
     Superseded,
-    /// The device's keys are of no use: none of the gateway's public keys is one.
+    /// The keys are of no use: none of the gateway's public keys is one, or too many packets did not open.
     Keys,
     /// The gateway's answer would be more than three times as long as the HELLO; fewer downlink channels are needed.
     Amplification,

@@ -149,6 +149,7 @@ impl<'a> Authentic<'a> {
             responder,
             key: self.key.clone(),
             mac1: *self.claim.mac1().ok_or(OpenError::Pattern)?,
+            key_id: secret.map(|_| body.key_id),
             reset: keys.reset.clone(),
         };
         let opened = Opened {

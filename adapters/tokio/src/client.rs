@@ -100,6 +100,13 @@ impl Client {
         let _ = self.orders.send(Order::Wake).await;
     }
 
+    /// The boot epoch of [`Event::BootEpochRaised`](whimbrel_core::Event::BootEpochRaised) is stored: the client may go on
+    /// and use it.
+    pub async fn boot_epoch_stored(&self) {
+        // As for `wake`.
+        let _ = self.orders.send(Order::BootEpochStored).await;
+    }
+
     /// Waits until the gateway has everything that was accepted, at most for `deadline`, and says
     /// goodbye. After an error the messages may or may not be at the gateway.
     pub async fn close(mut self, deadline: Duration) -> Result<(), ClientError> {

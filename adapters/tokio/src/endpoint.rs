@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use whimbrel_core::{ChannelId, DeviceId, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, GatewayPublic, MessageId};
 
 use crate::answer::answered;
 use crate::clock::Clock;
@@ -15,7 +15,8 @@ use crate::error::{DownlinkError, EndpointError};
 use crate::event::{Committed, Events, SessionKey};
 use crate::limits::{Access, AccessLists, Progress, Shared};
 use crate::mailbox::Mailbox;
-use crate::shard::{self, Downlink, Links, Shard};
+use crate::protection::Protection;
+use crate::shard::{self, Downlink, Guard, Links, Shard};
 use crate::socket::{self, Socket};
 use crate::stats::EndpointStats;
 
@@ -48,9 +49,18 @@ struct ShardHandle {
 
 impl Endpoint {
     /// Binds `listen` (port 0: any free one) and starts the shards on the current runtime.
-    pub async fn bind(listen: SocketAddr, config: EndpointConfig) -> Result<(Self, Events), EndpointError> {
+    pub async fn bind(
+        listen: SocketAddr,
+        protection: Protection,
+        config: EndpointConfig,
+    ) -> Result<(Self, Events), EndpointError> {
         check(&config)?;
-        getrandom::u32().map_err(EndpointError::Random)?;
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(EndpointError::Random)?;
+        if matches!(protection, Protection::InsecurePlain) {
+            tracing::warn!("sessions are not protected: anybody can read, forge and replay them");
+        }
+        let guard = Guard::new(protection, secret);
         let bind_error = |source| EndpointError::Bind { address: listen, source };
         let sockets = bind_all(listen, config.shards).map_err(bind_error)?;
         let local_addr = match sockets.first() {
@@ -66,6 +76,7 @@ impl Endpoint {
         let (clock, hasher, config) = (Clock::new(), RandomState::new(), Arc::new(config));
         let shared = Arc::new(Shared::new(&config.limits, config.shards));
         let access = Arc::new(Access::new(&config.limits.access));
+        let open = shard::none_open(&config);
         let mut tasks = JoinSet::new();
         let (mut shards, mut progress) = (Vec::new(), Vec::new());
         for (number, (socket, forwarded)) in sockets.into_iter().zip(forwarded).enumerate() {
@@ -78,6 +89,8 @@ impl Endpoint {
                 hasher: hasher.clone(),
                 shared: Arc::clone(&shared),
                 access: Arc::clone(&access),
+                guard: guard.clone(),
+                open: Arc::clone(&open),
                 progress: Progress::new(Arc::clone(&handle.mailbox)),
             };
             progress.push(Arc::clone(&links.progress));
@@ -157,9 +170,26 @@ impl Handle {
         }
     }
 
+    /// Replaces the gateway's keys. Holds from each shard's next turn on; sessions that are open go on. A plain endpoint has
+    /// no use for them.
+    pub fn set_keys(&self, keys: GatewayKeys) {
+        let keys = Arc::new(keys);
+        for shard in self.shards.iter() {
+            shard.mailbox.set_keys(Arc::clone(&keys));
+        }
+    }
+
+    /// Tells the device of a session, under seal, by which key it shall know the gateway from its next handshake on. Not a
+    /// device of a pattern that needs none ([`crate::Proof::gateway_key`]). A session that is gone is ignored.
+    pub fn announce_key(&self, session: SessionKey, key: GatewayPublic) {
+        if let Some(shard) = self.shards.get(usize::from(session.shard)) {
+            shard.mailbox.announce_key(session, key);
+        }
+    }
+
     /// Ends the device's session and its handshakes, if it has any, at each shard's next turn. The device is told
     /// that it is refused; what it sent before and nobody took is not handed on, and stays with the device if it is durable.
-    /// To keep it out, refuse its next request too.
+    /// To keep it out, take it out of the directory before, or refuse its next request too.
     pub fn disconnect(&self, device: DeviceId) {
         for shard in self.shards.iter() {
             shard.mailbox.disconnect(device);

@@ -8,14 +8,17 @@ use whimbrel_core::{CloseReason, DeviceId, OfferedStream, StreamAdmission};
 
 use crate::event::SessionKey;
 use crate::mailbox::Mailbox;
+use crate::protection::Proof;
 
 /// A device asks for a session: answer with [`accept`](Self::accept) or [`refuse`](Self::refuse).
 /// Dropped without an answer it is silence, and the device asks again.
 pub struct HelloRequest {
     /// The name that the session will have.
     pub session: SessionKey,
-    /// Who asks; not proved in the plain mode.
+    /// Who asks.
     pub device: DeviceId,
+    /// What it proved that with; `None` in the plain mode, where it is a mere claim.
+    pub proof: Option<Proof>,
     /// How many times the device has booted, as it says.
     pub boot_epoch: u32,
     /// Where the request came from.
@@ -26,8 +29,9 @@ pub struct HelloRequest {
 }
 
 impl HelloRequest {
-    /// Admits the device: one admission per offered stream, in the same order. The epochs must be
-    /// stored durably before. An answer that does not fit the offer is logged and means silence.
+    /// Admits the device: one admission per offered stream, in the same order. The epochs, and the counter of
+    /// the proof, must be stored durably before, and the directory must know the counter. An answer that does not
+    /// fit the offer is logged and means silence.
     pub fn accept(mut self, streams: Vec<StreamAdmission>) {
         self.reply.post(Verdict::Accept(streams));
     }
@@ -43,6 +47,7 @@ impl fmt::Debug for HelloRequest {
         f.debug_struct("HelloRequest")
             .field("session", &self.session)
             .field("device", &self.device)
+            .field("proof", &self.proof)
             .field("boot_epoch", &self.boot_epoch)
             .field("peer", &self.peer)
             .field("streams", &self.streams)

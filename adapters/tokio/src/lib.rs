@@ -18,6 +18,7 @@ mod event;
 mod hello;
 mod limits;
 mod mailbox;
+mod protection;
 mod shard;
 mod socket;
 mod stats;
@@ -31,4 +32,5 @@ pub use hello::HelloRequest;
 /// The type of the networks in [`AccessLists`].
 pub use ipnet::IpNet;
 pub use limits::{AccessLists, Limits, PrefixLengths, Rate, StrikeLimits};
+pub use protection::{DeviceRecord, Directory, Proof, Protection};
 pub use stats::EndpointStats;

@@ -1,15 +1,15 @@
 //! What the application tells a shard: one small locked box per shard, emptied at every wake.
 //!
 //! It is bounded without ever refusing: commits of the same stream merge (only the highest number
-//! matters), there is at most one verdict per handshake that awaits one, of the lists only the newest counts,
-//! a device is named once, and downlink messages come by a bounded channel of their own.
+//! matters), there is at most one verdict per handshake that awaits one, of the lists and keys only the newest count,
+//! a device or a session is named once, and downlink messages come by a bounded channel of their own.
 
 use core::mem;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use whimbrel_core::{DeviceId, SeqNo, StreamId};
+use whimbrel_core::{DeviceId, GatewayKeys, GatewayPublic, SeqNo, StreamId};
 
 use crate::event::{Committed, SessionKey};
 use crate::hello::Verdict;
@@ -21,6 +21,9 @@ pub(crate) struct Mail {
     pub(crate) commits: HashMap<(SessionKey, StreamId), SeqNo>,
     pub(crate) verdicts: Vec<(SessionKey, Verdict)>,
     pub(crate) access: Option<Arc<Access>>,
+    pub(crate) keys: Option<Arc<GatewayKeys>>,
+    /// Keys that devices are to be told.
+    pub(crate) announced: HashMap<SessionKey, GatewayPublic>,
     /// Devices whose sessions end.
     pub(crate) disconnect: HashSet<DeviceId>,
     pub(crate) shutdown: bool,
@@ -51,6 +54,16 @@ impl Mailbox {
 
     pub(crate) fn set_access(&self, access: Arc<Access>) {
         self.lock().access = Some(access);
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn set_keys(&self, keys: Arc<GatewayKeys>) {
+        self.lock().keys = Some(keys);
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn announce_key(&self, session: SessionKey, key: GatewayPublic) {
+        self.lock().announced.insert(session, key);
         self.posted.notify_one();
     }
 

@@ -165,12 +165,23 @@ struct Run {
 }
 
 impl Outgoing {
-    fn new(len: usize, segments_max: usize) -> Self {
+    pub(crate) fn new(len: usize, segments_max: usize) -> Self {
         Self { bytes: vec![0; len], used: 0, runs: VecDeque::new(), segments_max }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
+    }
+
+    /// Everything that waits, as datagrams.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self) -> Vec<(Path, Vec<u8>)> {
+        let mut all = Vec::new();
+        for run in self.runs.drain(..) {
+            let contents = &self.bytes[run.start..run.start + run.len];
+            all.extend(contents.chunks(run.segment).map(|datagram| (run.path, datagram.to_vec())));
+        }
+        all
     }
 
     /// Room for a datagram of up to `len` bytes; `None` until a flush.

@@ -85,6 +85,20 @@ counters! {
         pub hello_prefix_limited: u64,
         /// Requests dropped because too many a second come in all.
         pub hello_limited: u64,
+        /// Requests dropped because they are sealed and this endpoint is not, or the other way round.
+        pub hello_protection: u64,
+        /// Requests dropped unseen: too many MACs to look at.
+        pub hello_unseen: u64,
+        /// Requests dropped: of a device that is not in the directory.
+        pub hello_unknown_device: u64,
+        /// Requests dropped: not made with the device's key.
+        pub hello_unauthentic: u64,
+        /// Requests with a counter that was used before, a replay or a device that lost count; answered with COUNTER_LOW.
+        pub hello_counter_low: u64,
+        /// Requests that came too fast without proof of their address; answered with COOKIE.
+        pub hello_cookies: u64,
+        /// Requests dropped: of the device, but not for a key of this gateway, or not well formed inside.
+        pub hello_unopened: u64,
         /// Answers to requests of a version that we do not speak.
         pub versions_refused: u64,
         /// Answers to packets of unknown connections.
@@ -153,6 +167,13 @@ impl EndpointStats {
             + self.hello_prefix_full
             + self.hello_prefix_limited
             + self.hello_limited
+            + self.hello_protection
+            + self.hello_unseen
+            + self.hello_unknown_device
+            + self.hello_unauthentic
+            + self.hello_counter_low
+            + self.hello_cookies
+            + self.hello_unopened
             + self.session_rx_limited
             + self.session_rx_truncated
             + self.session_rx_oversized

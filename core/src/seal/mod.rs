@@ -100,8 +100,25 @@ impl Keys {
         }
     }
 
-    #[cfg_attr(not(feature = "seal"), expect(unused_variables, reason = "plain protection covers the header"))]
+    /// Changes the keys when that is due, or `wanted`, and the peer has the present ones. Says whether it did.
+    #[cfg(feature = "seal")]
+    pub(crate) fn update(&mut self, wanted: bool, largest_acked: Option<PacketNumber>) -> bool {
+        let Self::Sealed(keys) = self else { return false };
+        let now = (wanted || keys.is_update_due()) && keys.may_update(largest_acked);
+        if now {
+            keys.update();
+        }
+        now
+    }
+
+    /// Whether nothing is opened with them any more.
+    #[cfg(feature = "seal")]
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Sealed(keys) if keys.is_exhausted())
+    }
+
     /// Protects a packet in place: header, frames, and room for the trailer. Says whether that was possible.
+    #[cfg_attr(not(feature = "seal"), expect(unused_variables, reason = "plain protection covers the header"))]
     pub(crate) fn seal(&mut self, way: Direction, pn: PacketNumber, header_len: usize, packet: &mut [u8]) -> bool {
         match self {
             Self::None => false,
@@ -111,8 +128,8 @@ impl Keys {
         }
     }
 
-    #[cfg_attr(not(feature = "seal"), expect(unused_variables, reason = "plain protection covers the header"))]
     /// Opens a packet in place. One that is not authentic stays as it was.
+    #[cfg_attr(not(feature = "seal"), expect(unused_variables, reason = "plain protection covers the header"))]
     pub(crate) fn open(
         &mut self,
         way: Direction,

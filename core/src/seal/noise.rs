@@ -40,7 +40,7 @@ impl Initiator {
     pub(crate) fn new(
         pattern: Pattern,
         gateway: Option<&GatewayPublic>,
-        psk: &[u8; 32],
+        psk: &Secret,
         ephemeral: [u8; DH_LEN],
         prologue: &[&[u8]],
     ) -> Result<Self, SealError> {
@@ -111,7 +111,7 @@ impl Responder {
     pub(crate) fn read(
         pattern: Pattern,
         secret: Option<&GatewaySecret>,
-        psk: &[u8; 32],
+        psk: &Secret,
         prologue: &[&[u8]],
         e: &[u8; DH_LEN],
         payload: &mut [u8],
@@ -178,7 +178,7 @@ fn static_key<K>(pattern: Pattern, key: Option<&K>) -> Result<Option<&K>, SealEr
 
 /// Initialize() (section 5.3): the name, the prologue, the pre-message `<- s` if the pattern has one; then `psk`.
 #[inline(never)]
-fn begin(gateway: Option<&GatewayPublic>, psk: &[u8; 32], prologue: &[&[u8]]) -> Symmetric {
+fn begin(gateway: Option<&GatewayPublic>, psk: &Secret, prologue: &[&[u8]]) -> Symmetric {
     // Section 8: the names of the protocols.
     let mut state = Symmetric::new(match gateway {
         Some(_) => b"Noise_NKpsk0_25519_ChaChaPoly_BLAKE2s",
@@ -188,7 +188,7 @@ fn begin(gateway: Option<&GatewayPublic>, psk: &[u8; 32], prologue: &[&[u8]]) ->
     if let Some(gateway) = gateway {
         state.mix_hash(&[gateway.as_bytes()]);
     }
-    state.mix_key_and_hash(psk); // section 9.2
+    state.mix_key_and_hash(psk.expose()); // section 9.2
     state
 }
 

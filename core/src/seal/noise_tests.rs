@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::seal::aead;
 
+static PSK: Secret = Secret::new([1; 32]);
+
 const PATTERNS: [Pattern; 2] = [Pattern::NkPsk0, Pattern::NnPsk0];
 
 fn protocol(pattern: Pattern) -> &'static str {
@@ -115,7 +117,7 @@ fn check_vector(pattern: Pattern, vector: &Vector) {
     let mut initiator = Initiator::new(
         pattern,
         gateway.as_ref(),
-        &vector.key("init_psk"),
+        &Secret::new(vector.key("init_psk")),
         vector.key("init_ephemeral"),
         &[ours, theirs],
     )
@@ -125,7 +127,7 @@ fn check_vector(pattern: Pattern, vector: &Vector) {
     assert_eq!(message(initiator.public(), &bytes, tag), offer.1);
 
     let (e, mut bytes, tag) = split_message(&offer.1).unwrap();
-    let psk = vector.key("resp_psk");
+    let psk = Secret::new(vector.key("resp_psk"));
     let prologue = vector.bytes("resp_prologue");
     let responder = Responder::read(pattern, secret.as_ref(), &psk, &[&prologue], &e, &mut bytes, &tag).unwrap();
     assert_eq!(bytes, offer.0);
@@ -170,14 +172,21 @@ impl Case {
 
     fn initiator(&self) -> Initiator {
         let public = self.gateway().public();
-        Initiator::new(self.pattern, Some(&public), &self.psk, self.ephemeral, &[&self.prologue]).unwrap()
+        Initiator::new(self.pattern, Some(&public), &Secret::new(self.psk), self.ephemeral, &[&self.prologue]).unwrap()
     }
 
     fn respond(&self, offer: &[u8]) -> Result<(Responder, Vec<u8>), SealError> {
         let (e, mut payload, tag) = split_message(offer).unwrap();
         let secret = self.gateway();
-        let responder =
-            Responder::read(self.pattern, Some(&secret), &self.psk, &[&self.prologue], &e, &mut payload, &tag)?;
+        let responder = Responder::read(
+            self.pattern,
+            Some(&secret),
+            &Secret::new(self.psk),
+            &[&self.prologue],
+            &e,
+            &mut payload,
+            &tag,
+        )?;
         Ok((responder, payload))
     }
 
@@ -332,8 +341,8 @@ proptest! {
         let len = damage(&case, fault).snow(true).write_message(offer, &mut buf).unwrap();
         flip(&mut buf[..len], fault);
         let (e, mut payload, tag) = split_message(&buf[..len]).unwrap();
-        let (secret, sealed) = (case.gateway(), payload.clone());
-        let read = Responder::read(case.pattern, Some(&secret), &case.psk, &[&case.prologue], &e, &mut payload, &tag);
+        let (secret, psk, sealed) = (case.gateway(), Secret::new(case.psk), payload.clone());
+        let read = Responder::read(case.pattern, Some(&secret), &psk, &[&case.prologue], &e, &mut payload, &tag);
         prop_assert_eq!(read.err(), Some(SealError::NotAuthentic));
         prop_assert_eq!(payload, sealed);
 
@@ -398,36 +407,36 @@ fn keys_of_small_order_are_refused() {
     let good = GatewaySecret::new([5; 32]);
     for weak in weak_keys() {
         let weak_gateway = GatewayPublic::new(weak);
-        let refused = Initiator::new(Pattern::NkPsk0, Some(&weak_gateway), &[1; 32], [2; 32], &[]);
+        let refused = Initiator::new(Pattern::NkPsk0, Some(&weak_gateway), &PSK, [2; 32], &[]);
         assert_eq!(refused.err(), Some(SealError::WeakKey));
 
-        let refused = Responder::read(Pattern::NkPsk0, Some(&good), &[1; 32], &[], &weak, &mut [], &[0; 16]);
+        let refused = Responder::read(Pattern::NkPsk0, Some(&good), &PSK, &[], &weak, &mut [], &[0; 16]);
         assert_eq!(refused.err(), Some(SealError::WeakKey));
 
-        let mut initiator = Initiator::new(Pattern::NnPsk0, None, &[1; 32], [2; 32], &[]).unwrap();
+        let mut initiator = Initiator::new(Pattern::NnPsk0, None, &PSK, [2; 32], &[]).unwrap();
         initiator.seal_offer(&mut []).unwrap();
         assert_eq!(initiator.read_accept(&weak, &mut [], &[0; 16]).err(), Some(SealError::WeakKey));
 
         // In NN the gateway meets the device's key only when it answers; who sends this one knows the psk.
-        let mut state = begin(None, &[1; 32], &[]);
+        let mut state = begin(None, &PSK, &[]);
         mix_ephemeral(&mut state, &weak);
         let tag = Sealing::new(state).seal(&mut []).unwrap();
-        let read = Responder::read(Pattern::NnPsk0, None, &[1; 32], &[], &weak, &mut [], &tag).unwrap();
+        let read = Responder::read(Pattern::NnPsk0, None, &PSK, &[], &weak, &mut [], &tag).unwrap();
         assert_eq!(read.accept([3; 32]).err(), Some(SealError::WeakKey));
     }
 }
 
 #[test]
 fn the_pattern_with_a_gateway_key_needs_one() {
-    let refused = Initiator::new(Pattern::NkPsk0, None, &[1; 32], [2; 32], &[]);
+    let refused = Initiator::new(Pattern::NkPsk0, None, &PSK, [2; 32], &[]);
     assert_eq!(refused.err(), Some(SealError::NoGatewayKey));
-    let refused = Responder::read(Pattern::NkPsk0, None, &[1; 32], &[], &[9; 32], &mut [], &[0; 16]);
+    let refused = Responder::read(Pattern::NkPsk0, None, &PSK, &[], &[9; 32], &mut [], &[0; 16]);
     assert_eq!(refused.err(), Some(SealError::NoGatewayKey));
 }
 
 #[test]
 fn one_key_never_seals_two_payloads() {
-    let mut initiator = Initiator::new(Pattern::NnPsk0, None, &[1; 32], [2; 32], &[]).unwrap();
+    let mut initiator = Initiator::new(Pattern::NnPsk0, None, &PSK, [2; 32], &[]).unwrap();
     let (mut first, mut other) = (*b"temperature", *b"temperaturf");
     let tag = initiator.seal_offer(&mut first).unwrap();
     assert_eq!(initiator.seal_offer(&mut other), None);
@@ -439,6 +448,6 @@ fn one_key_never_seals_two_payloads() {
 
 #[test]
 fn an_answer_to_nothing_is_none() {
-    let initiator = Initiator::new(Pattern::NnPsk0, None, &[1; 32], [2; 32], &[]).unwrap();
+    let initiator = Initiator::new(Pattern::NnPsk0, None, &PSK, [2; 32], &[]).unwrap();
     assert_eq!(initiator.read_accept(&[9; 32], &mut [], &[0; 16]).err(), Some(SealError::NotAuthentic));
 }

@@ -17,6 +17,7 @@ pub struct Opened {
 
 /// How the session will be protected.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "seal", allow(clippy::large_enum_variant, reason = "there is no heap"))]
 pub(crate) enum Handshake {
     Plain,
     #[cfg(feature = "seal")]
@@ -30,6 +31,8 @@ pub(crate) struct SealedHello {
     pub(crate) responder: super::noise::Responder,
     pub(crate) key: super::DeviceKey,
     pub(crate) mac1: [u8; 16],
+    /// Which of the gateway's keys the device used, if any.
+    pub(crate) key_id: Option<u8>,
     pub(crate) reset: super::key::Secret,
 }
 

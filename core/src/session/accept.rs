@@ -50,7 +50,7 @@ impl State {
     pub(super) fn repeat_accept(&mut self, path: crate::PathId) {
         self.accept_due = true;
         if self.phase == Phase::Opening {
-            self.paths.set(path);
+            self.paths.set_unheard(path);
         }
     }
 }

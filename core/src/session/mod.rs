@@ -95,7 +95,7 @@ impl<M: Memory> Session<M> {
     ) -> Result<Self, ConfigError> {
         let mut state = State::gateway(config, offer, admission, local_cid, channels, random, memory.parts())?;
         state.now = now;
-        state.paths.set(path);
+        state.paths.set_unheard(path);
         Ok(Self { state, memory })
     }
 
@@ -193,6 +193,15 @@ impl<M: Memory> Session<M> {
         self.state.repeat_accept(path);
     }
 
+    /// Changes the session's keys, so that what was said until now cannot be read with what is left; it happens by
+    /// itself after 2^20 packets (RFC 9001 section 6). Says whether it was possible: the peer must have answered under
+    /// the present keys, and be sealed.
+    #[cfg(feature = "seal")]
+    pub fn update_keys(&mut self, now: Instant) -> bool {
+        self.state.advance_clock(now);
+        self.state.keys.update(true, self.state.recovery.largest_acked)
+    }
+
     /// A gateway's: tells the device of another of its public keys, which the device stores, and uses from its next
     /// handshake on ([`Event::GatewayKey`] there). Until it was heard to, the gateway must go on taking the former one.
     #[cfg(feature = "seal")]
@@ -262,5 +271,7 @@ impl<M: Memory> Session<M> {
 
 #[cfg(all(test, feature = "seal"))]
 mod sealed_tests;
+#[cfg(all(test, feature = "seal", not(miri)))]
+mod sealed_vectors;
 #[cfg(test)]
 mod tests;

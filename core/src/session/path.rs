@@ -7,12 +7,10 @@
 
 use super::accept::AMPLIFICATION;
 use super::state::{Engine, Phase, State};
-use crate::recovery::pto;
 use crate::wire::{ShortHeader, Writer, emit_path_challenge, emit_path_response};
-use crate::{Instant, PathId};
+use crate::{Config, Instant, PathId};
 
-/// Challenges without an answer after which a path is given up: the fourth probe timeout since the first of them
-/// (RFC 9000 section 8.2.4 takes three).
+/// Challenges without an answer after which a path is given up, a probe timeout apart (RFC 9000 section 8.2.4).
 const CHALLENGES: u8 = 3;
 
 /// A path that is not proved.
@@ -30,6 +28,8 @@ struct Trial {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paths {
     current: PathId,
+    /// Nothing but a HELLO came from there.
+    unheard: bool,
     trial: Option<Trial>,
     /// The last path that was proved, while the current one is not.
     former: Option<PathId>,
@@ -41,7 +41,7 @@ pub(super) struct Paths {
 
 impl Paths {
     pub(super) const fn new(current: PathId) -> Self {
-        Self { current, trial: None, former: None, ask_former: false, answer: None }
+        Self { current, unheard: true, trial: None, former: None, ask_former: false, answer: None }
     }
 
     pub(super) const fn current(&self) -> PathId {
@@ -50,12 +50,23 @@ impl Paths {
 
     /// The peer is there without doubt.
     pub(super) const fn set(&mut self, path: PathId) {
-        (self.current, self.trial, self.former) = (path, None, None);
+        (self.current, self.unheard, self.trial, self.former) = (path, false, None, None);
+    }
+
+    /// A HELLO came from there.
+    pub(super) const fn set_unheard(&mut self, path: PathId) {
+        self.set(path);
+        self.unheard = true;
     }
 
     /// Bytes that may be sent to the current path.
     pub(super) fn budget(&self) -> usize {
         self.trial.map_or(usize::MAX, |trial| trial.budget as usize)
+    }
+
+    /// Whether there is room for a packet that says something: what would not fit waits.
+    pub(super) fn has_budget(&self) -> bool {
+        self.budget() >= usize::from(Config::MIN_DATAGRAM)
     }
 
     pub(super) fn on_sent(&mut self, path: PathId, bytes: usize) {
@@ -69,17 +80,19 @@ impl Paths {
     fn on_packet(&mut self, now: Instant, path: PathId, newest: bool, bytes: usize, token: u64) {
         let bytes = u32::try_from(AMPLIFICATION * bytes).unwrap_or(u32::MAX);
         if path == self.current {
+            // Whoever can answer ACCEPT has got it.
+            self.unheard = false;
             if let Some(trial) = &mut self.trial {
                 trial.budget = trial.budget.saturating_add(bytes);
             }
         } else if newest && Some(path) == self.former {
             self.set(path);
         } else if newest {
-            if self.trial.is_none() {
+            if self.trial.is_none() && !self.unheard {
                 self.former = Some(self.current);
                 self.ask_former = true;
             }
-            self.current = path;
+            (self.current, self.unheard) = (path, false);
             self.trial = Some(Trial { token, at: now, tries: 0, budget: bytes });
         }
     }
@@ -122,7 +135,8 @@ impl State {
         self.paths.on_response(token);
     }
 
-    /// A challenge stayed without answer for too long: the peer is where it was.
+    /// A challenge stayed without answer for too long: the peer is where it was. If it is not, it will say so with its
+    /// next packet.
     pub(super) fn check_path(&mut self) {
         let now = self.now;
         let failed = |trial: &Trial| trial.at <= now && trial.tries >= CHALLENGES;
@@ -161,7 +175,6 @@ impl Engine<'_> {
             return allowed.then_some((path, Probe::Response(token)));
         }
         let (now, period) = (self.st.now, self.st.pto_period());
-        let longest = self.st.config.max_backoff;
         let paths = &mut self.st.paths;
         let trial = paths.trial.as_mut()?;
         // The complement of the token: the answer to one challenge must not pass for one to the other.
@@ -171,7 +184,7 @@ impl Engine<'_> {
         if trial.at > now || trial.tries >= CHALLENGES || (trial.budget as usize) < PROBE_LEN_MAX {
             return None;
         }
-        trial.at = now + pto::backoff(period, trial.tries, longest, 0);
+        trial.at = now + period;
         trial.tries += 1;
         Some((paths.current, Probe::Challenge(trial.token)))
     }

@@ -63,6 +63,8 @@ impl<'a> Engine<'a> {
         let pn = header.packet_number(self.st.recovery.received.largest());
         let way = self.st.outgoing.reverse();
         if header.cid != self.st.local_cid || !self.st.keys.open(way, pn, header.key_phase, header_len, datagram) {
+            #[cfg(feature = "seal")]
+            self.check_keys();
             return self.refuse(|dropped| &mut dropped.unauthentic);
         }
         let datagram: &'a [u8] = datagram;
@@ -95,6 +97,20 @@ impl<'a> Engine<'a> {
             }
         }
         Received::packet(self, if contents.data { payload } else { &[] }, arrival)
+    }
+
+    /// Too many packets did not open: the session is over. A device opens another; the gateway forgets it, so that
+    /// the device is told.
+    #[cfg(feature = "seal")]
+    fn check_keys(&mut self) {
+        if !self.st.keys.is_exhausted() {
+            return;
+        }
+        if self.st.identity.is_some() {
+            self.st.begin_hello();
+        } else {
+            self.st.give_up(CloseReason::Keys);
+        }
     }
 
     /// Reads every frame once; `None` when one of them is not what the protocol allows here.

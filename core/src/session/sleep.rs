@@ -206,7 +206,10 @@ impl Engine<'_> {
         w.u64(self.st.hello.counter)?;
         w.connection_id(&self.st.remote_cid)?;
         w.connection_id(&self.st.local_cid)?;
-        w.varint(self.st.recovery.next_pn.value())?;
+        let next = self.st.recovery.next_pn.value();
+        w.varint(next)?;
+        // How far below it the peer is known to have got: packet numbers stay short.
+        w.varint(self.st.recovery.largest_acked.map_or(0, |acked| next.saturating_sub(acked.value())))?;
         w.varint(self.st.recovery.received.largest().map_or(0, |largest| largest.value() + 1))?;
         self.st.peer.emit(w)?;
         for stream in self.mem.send.iter().take(usize::from(self.st.send_len)) {
@@ -240,7 +243,7 @@ impl Engine<'_> {
     }
 
     fn restore_session(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
-        self.st.keys = Keys::Sealed(SealedKeys::from_bytes(&r.array()?));
+        self.st.keys = Keys::Sealed(SealedKeys::from_bytes(&r.array()?).ok_or(DecodeError::Invalid)?);
         self.st.reset_key = r.array()?;
         self.st.hello.counter = r.u64()?;
         if let Some(identity) = self.st.identity.as_mut() {
@@ -248,7 +251,10 @@ impl Engine<'_> {
         }
         self.st.remote_cid = r.connection_id()?;
         self.st.local_cid = r.connection_id()?;
-        self.st.recovery.next_pn = PacketNumber::new(r.varint()?);
+        let next = r.varint()?;
+        self.st.recovery.next_pn = PacketNumber::new(next);
+        let unacked = r.varint()?;
+        self.st.recovery.largest_acked = next.checked_sub(unacked).filter(|_| unacked > 0).map(PacketNumber::new);
         if let Some(largest) = r.varint()?.checked_sub(1) {
             self.st.recovery.received.resume(PacketNumber::new(largest));
         }

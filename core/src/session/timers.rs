@@ -10,7 +10,8 @@ impl State {
         if self.phase == Phase::Closed {
             return None;
         }
-        let established = self.phase == Phase::Established;
+        // What may not be sent is not waited for: the peer's next packet comes first.
+        let established = self.phase == Phase::Established && self.paths.has_budget();
         // With no message kept, it is the deadline of one that went.
         let expiry = if self.outbox.pending > 0 { self.outbox.next_expiry } else { NEVER };
         // A NAK stands beside an acknowledgement: before there is one, nothing is asked for.
@@ -24,7 +25,7 @@ impl State {
             self.recovery.pacer.deadline().filter(|_| established),
             self.pto_deadline().filter(|_| established),
             self.patience_deadline().filter(|_| established),
-            self.paths.deadline().filter(|_| established),
+            self.paths.deadline().filter(|_| self.phase == Phase::Established),
         ]
         .into_iter()
         .flatten()
@@ -46,14 +47,15 @@ impl State {
 }
 
 impl Engine<'_> {
-    /// The network is back: forgets all backoff, and asks at once for what is owed.
+    /// The network is back: forgets all backoff, and asks at once for what is owed. A device says where it is: its
+    /// address may be another, and the gateway has no way to find out.
     pub(super) fn wake(&mut self) {
         self.st.hello_again();
         self.st.recovery.pto_count = 0;
         self.st.patience.tries = 0;
         if self.st.phase == Phase::Established && self.st.recovery.in_flight > 0 {
             self.on_probe_timeout();
-        } else if self.st.phase == Phase::Established && self.st.patience.waiting {
+        } else if self.st.phase == Phase::Established && (self.st.patience.waiting || self.st.identity.is_some()) {
             self.st.ping_due = true;
         }
     }

@@ -43,6 +43,8 @@ pub(super) struct Built {
 
 impl Engine<'_> {
     pub(super) fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        #[cfg(feature = "seal")]
+        self.st.keys.update(false, self.st.recovery.largest_acked);
         let path = self.st.paths.current();
         let sent = match self.transmit_hello(buf).or_else(|| self.transmit_accept(buf)) {
             Some(len) => Some((len, path)),
@@ -74,6 +76,11 @@ impl Engine<'_> {
     }
 
     fn transmit_short(&mut self, buf: &mut [u8]) -> Option<usize> {
+        if !self.st.paths.has_budget() {
+            // A goodbye to somebody who may not be there is not waited for.
+            self.st.close_due = None;
+            return None;
+        }
         let closing = self.st.close_due.take();
         if closing.is_none() && self.st.phase != Phase::Established {
             return None;

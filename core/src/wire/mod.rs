@@ -27,7 +27,7 @@ mod writer;
 
 // Too long for Miri: the text is read anew for every vector.
 #[cfg(all(test, not(miri)))]
-mod vectors;
+pub(crate) mod vectors;
 
 pub use ack::{ACK_LEN_MAX, ACK_REACH_MAX, Ack, AckRanges, emit_ack};
 pub use control::{COMMIT_BEYOND_MAX, Commit, emit_close, emit_commit, emit_commit_beyond, emit_credit, emit_ping};

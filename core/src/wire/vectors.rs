@@ -16,6 +16,19 @@ use crate::{
     StreamId, stream,
 };
 
+/// What [`crate::session`]'s sealed vectors check.
+pub(crate) const SEALED: [&str; 9] = [
+    "sealed-hello",
+    "sealed-hello-cookie",
+    "sealed-accept",
+    "sealed-ping",
+    "sealed-ping-next-phase",
+    "sealed-refuse",
+    "counter-low",
+    "cookie",
+    "sealed-reset",
+];
+
 const TEXT: &str = include_str!("../../../docs/PROTOCOL.md");
 
 const DEVICE_NONCE: u64 = 0x1122_3344_5566_7788;
@@ -40,11 +53,11 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
-fn vector(name: &str) -> Vec<u8> {
+pub(crate) fn vector(name: &str) -> Vec<u8> {
     bytes(&blocks("vector").get(name).unwrap_or_else(|| panic!("no vector {name}")).join(" "))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x} ")).collect()
 }
 
@@ -52,11 +65,11 @@ fn id(number: u8) -> StreamId {
     StreamId::from_wire(number).unwrap()
 }
 
-fn limits(max_datagram: u16) -> Limits {
+pub(crate) fn limits(max_datagram: u16) -> Limits {
     Limits { max_datagram, max_message: 1024, max_slot: 256, ack_reach: 255, max_ack_delay: Duration::from_millis(25) }
 }
 
-fn offer(
+pub(crate) fn offer(
     number: u8,
     delivery: Delivery,
     durable: bool,
@@ -210,6 +223,7 @@ fn every_vector_is_what_we_write() {
         assert!(documented.remove(name).is_some(), "the text has no vector {name}");
         assert_eq!(hex(&vector(name)), hex(&bytes), "{name}");
     }
+    documented.retain(|name, _| !SEALED.contains(name));
     assert_eq!(documented.into_keys().collect::<Vec<_>>(), ["ack-both"], "vectors that nothing checks");
 }
 

@@ -167,13 +167,8 @@ fn calm(world: &mut World) {
             *until = now;
         }
         device.load.sources.iter_mut().for_each(crate::load::Source::stop);
-        // A gateway cannot reach a device that is silent since its address changed: the old one comes back.
-        if let Some(path) = device.path_at_gateway
-            && device.load.left() == 0
-            && device.session.ledger().in_flight == 0
-        {
-            device.path = path;
-        }
+        // A gateway cannot reach a device that has been silent since its address changed: the device is told.
+        device.session.wake(device.clock.at(now));
     }
     for peer in &mut world.gateway.peers {
         peer.load.sources.iter_mut().for_each(crate::load::Source::stop);

@@ -23,6 +23,7 @@ const PATH: PathId = PathId(0);
 pub(super) enum Order {
     Send { channel: ChannelId, payload: Vec<u8>, reply: oneshot::Sender<Result<MessageId, SendError>> },
     Wake,
+    BootEpochStored,
 }
 
 /// Say goodbye when nothing is queued, or at the latest `at`; answered with what was queued then.
@@ -178,6 +179,7 @@ impl Driver {
                 }
             }
             Order::Wake => self.session.wake(now),
+            Order::BootEpochStored => self.session.boot_epoch_stored(now),
         }
     }
 

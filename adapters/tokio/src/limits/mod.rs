@@ -47,6 +47,15 @@ pub struct Limits {
     pub handshakes_per_prefix: Option<Rate>,
     /// Handshakes in all. `None`: any number. Default 2,000 a second, as many at once.
     pub handshakes: Option<Rate>,
+    /// Requests whose MAC is looked at, a few microseconds each; what is beyond is dropped unseen. `None`: any number.
+    /// Default 50,000 a second.
+    pub hello_macs: Option<Rate>,
+    /// The same of requests from blocked sources, which are dropped in silence when their MAC is wrong: so a block
+    /// that somebody else's packets caused does not keep a device out. `None`: any number. Default 10,000 a second.
+    pub blocked_hello_macs: Option<Rate>,
+    /// Handshakes beyond this rate need a cookie: the device must show that it is at the address that it writes from
+    /// before it costs a scalar multiplication. `None`: never. Default 500 a second.
+    pub handshakes_without_cookie: Option<Rate>,
     /// Networks whose handshakes are counted at a time; the others begin anew. Default 16,384, some 2 MiB.
     pub prefixes_max: usize,
     /// Bytes of authentic datagrams from one device, each with 48 more for its headers; what is beyond is pushed
@@ -64,10 +73,13 @@ pub struct Limits {
 
 /// When a source is blocked: not heard for a while, except for what proves itself.
 ///
-/// A strike is a datagram that nobody honest sends: one that is malformed, or a packet that its session finds
-/// forged. Not: packets of unknown connections, which devices send after a restart of the gateway, and other
-/// versions. A block concerns requests for a session and packets of unknown connections; packets of sessions
-/// that are here are taken from anywhere, because anybody can write anybody's address on a datagram.
+/// A strike is a datagram that nobody honest sends: one that is malformed, a request with a wrong MAC or of an
+/// unknown device, or a packet that its session finds forged. Not: packets of unknown connections, which devices
+/// send after a restart of the gateway, and other versions.
+///
+/// Anybody can write anybody's address on a datagram. So packets of sessions that are here are taken from blocked
+/// sources too, requests with a right MAC are, and a few packets of unknown connections a second are answered. What a
+/// block spares is the rest, all requests in the plain mode among it, and the log lines about it.
 #[derive(Clone, Debug)]
 pub struct StrikeLimits {
     /// What counts as one source. Default 32 bits of IPv4, 64 of IPv6: what a single host can have.
@@ -96,6 +108,9 @@ impl Limits {
         let rates = [
             ("handshakes_per_prefix", self.handshakes_per_prefix),
             ("handshakes", self.handshakes),
+            ("hello_macs", self.hello_macs),
+            ("blocked_hello_macs", self.blocked_hello_macs),
+            ("handshakes_without_cookie", self.handshakes_without_cookie),
             ("device_bytes", self.device_bytes),
             ("device_messages", self.device_messages),
         ];
@@ -120,6 +135,9 @@ impl Default for Limits {
             sessions_per_prefix: 5000,
             handshakes_per_prefix: Some(Rate::per_second(200).with_burst(400)),
             handshakes: Some(Rate::per_second(2000)),
+            hello_macs: Some(Rate::per_second(50_000)),
+            blocked_hello_macs: Some(Rate::per_second(10_000)),
+            handshakes_without_cookie: Some(Rate::per_second(500)),
             prefixes_max: 1 << 14,
             device_bytes: Some(Rate::per_second(1 << 20).with_burst(4 << 20)),
             device_messages: Some(Rate::per_second(10_000)),
@@ -149,6 +167,9 @@ pub(crate) struct Shared {
     pub(crate) seats: Arc<Seats>,
     per_prefix: Option<PerPrefix>,
     in_all: Option<Limiter>,
+    macs: Option<Limiter>,
+    blocked_macs: Option<Limiter>,
+    without_cookie: Option<Limiter>,
 }
 
 impl Shared {
@@ -159,8 +180,21 @@ impl Shared {
             seats: Seats::new(limits.sessions_per_prefix),
             per_prefix: limits.handshakes_per_prefix.map(|rate| PerPrefix::new(rate, limits.prefixes_max, &time)),
             in_all: limits.handshakes.map(|rate| limiter(rate, &time)),
+            macs: limits.hello_macs.map(|rate| limiter(rate, &time)),
+            blocked_macs: limits.blocked_hello_macs.map(|rate| limiter(rate, &time)),
+            without_cookie: limits.handshakes_without_cookie.map(|rate| limiter(rate, &time)),
             time,
         }
+    }
+
+    /// Whether the MAC of another request may be looked at now.
+    pub(crate) fn may_check_mac(&self, blocked: bool) -> bool {
+        allows(if blocked { &self.blocked_macs } else { &self.macs })
+    }
+
+    /// Whether handshakes come so fast that the next one needs a cookie.
+    pub(crate) fn is_under_load(&self) -> bool {
+        !allows(&self.without_cookie)
     }
 
     /// Whether another handshake may begin now.
@@ -169,11 +203,15 @@ impl Shared {
         if self.per_prefix.as_ref().is_some_and(|rates| !rates.allows(prefix)) {
             return Err(Refusal::PrefixRate);
         }
-        if self.in_all.as_ref().is_some_and(|rate| rate.check().is_err()) {
+        if !allows(&self.in_all) {
             return Err(Refusal::HandshakeRate);
         }
         Ok(())
     }
+}
+
+fn allows(rate: &Option<Limiter>) -> bool {
+    rate.as_ref().is_none_or(|rate| rate.check().is_ok())
 }
 
 #[cfg(test)]

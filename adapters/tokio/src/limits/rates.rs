@@ -161,7 +161,9 @@ mod tests {
         for number in 0..1_000_000 {
             assert!(rates.allows(prefix(number)));
             // Refused too, a network that goes on coming is not forgotten.
-            assert!(!rates.allows(prefix(u32::MAX)));
+            if number % 500 == 0 {
+                assert!(!rates.allows(prefix(u32::MAX)));
+            }
         }
         let known = rates.0.into_state_store().0.into_inner().unwrap();
         assert_eq!((known.len(), known.capacity()), (1000, 1000));

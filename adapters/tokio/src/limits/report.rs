@@ -24,6 +24,18 @@ pub(crate) enum Refusal {
     NoRoom,
     /// A handshake: the application said no.
     Application,
+    /// A handshake that is protected in another way than this endpoint's.
+    Protection,
+    /// A handshake: too many MACs to look at.
+    MacRate,
+    /// A handshake of a device that we do not know.
+    UnknownDevice,
+    /// A handshake without the device's key.
+    Unauthentic,
+    /// A handshake whose counter was used before.
+    CounterLow,
+    /// A handshake that could not be opened.
+    Unopened,
     /// A datagram of a device that sends too much.
     DeviceRate,
     /// A packet of a connection that we do not know.
@@ -46,6 +58,12 @@ impl Refusal {
             Self::HandshakeRate => "too many handshakes",
             Self::NoRoom => "no room for another handshake",
             Self::Application => "the device is refused",
+            Self::Protection => "not the protection of this endpoint",
+            Self::MacRate => "too many requests to look at",
+            Self::UnknownDevice => "unknown device",
+            Self::Unauthentic => "a request without the device's key",
+            Self::CounterLow => "the device's counter was used before",
+            Self::Unopened => "the handshake could not be opened",
             Self::DeviceRate => "the device sends too much",
             Self::UnknownConnection => "unknown connection",
             Self::Socket => "a socket failed to receive",

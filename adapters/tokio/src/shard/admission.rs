@@ -3,88 +3,107 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use whimbrel_core::gate;
 use whimbrel_core::{
-    Admission, CloseReason, DecodeError, Hello, Offer, OfferedStream, PathId, Session, Stats, StreamAdmission,
+    Admission, CloseReason, DecodeError, DeviceId, Duration, Hello, Offer, OfferedStream, PathId, Protection as Kind,
+    Session, Stats, StreamAdmission,
 };
 
 use super::Shard;
 use super::paths::Paths;
-use super::table::{Entry, Found, GatewayMemory, stream_bit};
+use super::table::{Entry, Found, GatewayMemory, Request, stream_bit};
 use crate::event::{GatewayEvent, SessionKey};
 use crate::hello::{HelloRequest, Reply, Verdict};
-use crate::limits::{Allowance, Refusal, Waiting};
+use crate::limits::{Allowance, Refusal, Seat, Waiting};
+use crate::protection::Proof;
 use crate::socket::Path;
 
+/// The least time between two answers to one request. A device asks again after a second or so.
+const REPEAT: Duration = Duration::from_millis(200);
+
 impl Shard {
-    /// A device asks for a session.
-    pub(super) fn on_hello(&mut self, path: Path, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
+    /// A device asks for a session of the plain mode.
+    pub(super) fn on_plain_hello(&mut self, path: Path, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
         let hello = match Hello::parse(bytes) {
             Ok(hello) => hello,
             Err(error) => {
                 self.on_undecodable(path, error);
-                if error == DecodeError::Version
-                    && self.answer_stranger(path, bytes, whimbrel_core::wire::refuse_version)
-                {
-                    self.stats.versions_refused += 1;
+                if error == DecodeError::Version {
+                    self.refuse_version(path, bytes);
                 }
                 return;
             }
         };
+        if hello.protection() != Kind::Plain {
+            return self.on_other_protection(path);
+        }
         if self.closing {
             self.stats.hello_no_room += 1;
             return;
         }
-        let Some(offer) = hello.plain() else {
-            return self.on_undecodable(path, DecodeError::Unknown);
-        };
-        match self.table.find(&hello) {
-            Found::New => self.ask(path, &offer, bytes, events),
-            Found::Session(index) => {
-                self.stats.hello_repeated += 1;
-                if !self.in_time(path) {
-                    return;
-                }
-                let now = self.now;
-                if let Some(entry) = self.table.entry(index) {
-                    let path = entry.paths.id(path);
-                    entry.session.repeat_accept(now, path);
-                }
-                self.touch(index);
-            }
-            Found::Asking => self.stats.hello_repeated += 1,
-            Found::Full => self.no_room(path),
+        match self.table.find(hello.claim()) {
+            Found::New => {}
+            Found::Session(index) => return self.repeat_accept(index, path),
+            Found::Asking => return self.stats.hello_repeated += 1,
+            Found::Full => return self.no_room(path),
         }
-    }
-
-    /// Puts the question to the application, if it has room for one.
-    fn ask(&mut self, path: Path, hello: &Offer<'_>, bytes: &[u8], events: &mpsc::Sender<GatewayEvent>) {
-        let device = hello.device();
-        let prefix = self.config.limits.prefix.of(path.peer.ip());
-        let known = self.table.places(device).live.is_some();
-        let Some(seat) = self.links.shared.seats.take(prefix, known) else {
-            self.stats.hello_prefix_full += 1;
-            return self.report(Refusal::PrefixFull, path);
-        };
+        let Some(seat) = self.seat(hello.device(), path) else { return };
         if !self.in_time(path) {
             return;
         }
         let Ok(permit) = events.try_reserve() else {
             return self.no_room(path);
         };
-        let session = self.table.ask(device, path, bytes.to_vec(), seat);
-        permit.send(GatewayEvent::Hello(HelloRequest {
-            session,
-            device,
-            boot_epoch: hello.boot_epoch(),
-            peer: path.peer,
-            streams: hello.streams().collect(),
-            reply: Reply::new(session, Arc::clone(&self.links.mailbox)),
-        }));
+        self.ask(path, Request::Plain(bytes.to_vec()), None, seat, permit);
     }
 
-    /// Whether requests do not come too often. An answer once more counts like a first one: it costs the same, and
-    /// whoever repeats a request that he has seen can have it sent to anybody.
-    fn in_time(&mut self, path: Path) -> bool {
+    /// Puts the question to the application.
+    pub(super) fn ask(
+        &mut self,
+        path: Path,
+        request: Request,
+        proof: Option<Proof>,
+        seat: Seat,
+        permit: mpsc::Permit<'_, GatewayEvent>,
+    ) {
+        let Some(offer) = request.offer() else { return };
+        let (device, boot_epoch, streams) = (offer.device(), offer.boot_epoch(), offer.streams().collect());
+        let session = self.table.ask(device, path, request, seat);
+        let (peer, reply) = (path.peer, Reply::new(session, Arc::clone(&self.links.mailbox)));
+        permit.send(GatewayEvent::Hello(HelloRequest { session, device, proof, boot_epoch, peer, streams, reply }));
+    }
+
+    /// The answer to a request once more, until it is known to have arrived: the first may have been lost. Seldom enough that whoever repeats a request
+    /// that he has seen gains nothing by it.
+    pub(super) fn repeat_accept(&mut self, index: usize, path: Path) {
+        self.stats.hello_repeated += 1;
+        let now = self.now;
+        let Some(entry) = self.table.entry(index).filter(|entry| !entry.live && entry.repeat_at <= now) else {
+            return;
+        };
+        entry.repeat_at = now + REPEAT;
+        // Whoever repeats a request need not be its device, but nothing was sent anywhere yet.
+        let id = entry.paths.id(path);
+        entry.paths.learn(path);
+        entry.session.repeat_accept(now, id);
+        self.touch(index);
+    }
+
+    /// A place among the sessions of the network that the request came from.
+    pub(super) fn seat(&mut self, device: DeviceId, path: Path) -> Option<Seat> {
+        let prefix = self.config.limits.prefix.of(path.peer.ip());
+        // A device that has a session may replace it.
+        let known = self.table.places(device).live.is_some();
+        let seat = self.links.shared.seats.take(prefix, known);
+        if seat.is_none() {
+            self.stats.hello_prefix_full += 1;
+            self.report(Refusal::PrefixFull, path);
+        }
+        seat
+    }
+
+    /// Whether requests do not come too often, those that may become a session.
+    pub(super) fn in_time(&mut self, path: Path) -> bool {
         let Err(refusal) = self.links.shared.handshake(self.config.limits.prefix.of(path.peer.ip())) else {
             return true;
         };
@@ -96,7 +115,13 @@ impl Shard {
         false
     }
 
-    fn no_room(&mut self, path: Path) {
+    pub(super) fn on_other_protection(&mut self, path: Path) {
+        self.stats.hello_protection += 1;
+        self.report(Refusal::Protection, path);
+        self.strike(path.peer.ip());
+    }
+
+    pub(super) fn no_room(&mut self, path: Path) {
         self.stats.hello_no_room += 1;
         self.report(Refusal::NoRoom, path);
     }
@@ -117,7 +142,17 @@ impl Shard {
         if let Some(access) = mail.access {
             self.links.access = access;
         }
-        // After the verdicts: what those opened ends too.
+        if let Some(keys) = mail.keys {
+            self.links.guard.set_keys(keys);
+        }
+        // After the verdicts: this is for what those opened, too.
+        for (session, key) in mail.announced {
+            let now = self.now;
+            if let Some((index, entry)) = self.table.entry_of(session) {
+                entry.session.announce_key(now, key);
+                self.touch(index);
+            }
+        }
         for device in mail.disconnect {
             self.disconnect(device);
         }
@@ -130,43 +165,49 @@ impl Shard {
     }
 
     fn on_verdict(&mut self, session: SessionKey, verdict: Verdict) {
-        let Some((path, bytes)) = self.table.take_question(session) else {
+        let Some((path, request)) = self.table.take_question(session) else {
             return;
         };
         let index = session.index as usize;
-        let Some(hello) = Hello::parse(&bytes).ok().and_then(|hello| hello.plain()) else {
+        let Some(offer) = request.offer() else {
             return self.table.drop_question(index);
         };
         match verdict {
             Verdict::Accept(streams) => {
-                if !self.accept(session, path, &hello, &streams) {
+                if !self.accept(session, path, &offer, request.counter(), &streams) {
                     self.table.drop_question(index);
                 }
             }
             Verdict::Refuse(reason) => {
                 self.table.drop_question(index);
-                self.refuse(path, &hello, reason);
+                self.refuse(path, &offer, reason);
             }
             Verdict::Silence => self.table.drop_question(index),
         }
     }
 
-    fn refuse(&mut self, path: Path, hello: &Offer<'_>, reason: CloseReason) {
+    fn refuse(&mut self, path: Path, offer: &Offer<'_>, reason: CloseReason) {
         self.stats.handshakes_refused += 1;
-        let len = usize::from(self.config.core.max_datagram);
-        let sent = self.outgoing.room(len).and_then(|room| whimbrel_core::refuse(hello, reason, room));
-        if let Some(len) = sent {
-            self.outgoing.push(path, len);
-        }
+        self.answer(path, |room| match offer.is_sealed() {
+            true => gate::refuse(offer, reason, room),
+            false => whimbrel_core::refuse(offer, reason, room),
+        });
         if let Some(count) = self.reports.note(Refusal::Application, self.now) {
-            tracing::info!(device = %hello.device(), peer = %path.peer, ?reason, count, "{}", Refusal::Application.reason());
+            tracing::info!(device = %offer.device(), peer = %path.peer, ?reason, count, "{}", Refusal::Application.reason());
         }
     }
 
     /// Opens the session in the place of its question. `false`: it could not be.
-    fn accept(&mut self, key: SessionKey, path: Path, hello: &Offer<'_>, streams: &[StreamAdmission]) -> bool {
-        if !fits(hello, streams) {
-            tracing::error!(device = %hello.device(), "the admission does not fit what the device offered");
+    fn accept(
+        &mut self,
+        key: SessionKey,
+        path: Path,
+        offer: &Offer<'_>,
+        counter: Option<u64>,
+        streams: &[StreamAdmission],
+    ) -> bool {
+        if !fits(offer, streams) {
+            tracing::error!(device = %offer.device(), "the admission does not fit what the device offered");
             return false;
         }
         let mut random = [0; 32];
@@ -178,7 +219,7 @@ impl Shard {
         let cid = self.table.layout().make(self.number, index, cid_random);
         let session = Session::accept(
             &self.config.core,
-            hello,
+            offer,
             &Admission { streams },
             cid,
             &self.config.downlink,
@@ -190,15 +231,16 @@ impl Shard {
         let session = match session {
             Ok(session) => session,
             Err(error) => {
-                tracing::warn!(device = %hello.device(), %error, "a device cannot be served");
+                tracing::warn!(device = %offer.device(), %error, "a device cannot be served");
                 return false;
             }
         };
-        let durable = hello.streams().filter(|s| s.durable).fold(0, |set, s| set | stream_bit(s.id));
+        let durable = offer.streams().filter(|s| s.durable).fold(0, |set, s| set | stream_bit(s.id));
         let entry = Entry {
             session,
             key,
-            device: hello.device(),
+            device: offer.device(),
+            counter,
             cid,
             paths: Paths::new(path),
             durable,
@@ -213,9 +255,13 @@ impl Shard {
             waiting: Waiting::new(self.config.limits.device_waiting),
             seat: None,
             armed: None,
+            repeat_at: self.now,
             heard: self.now,
             counted: Stats::default(),
         };
+        if let Some(open) = self.links.open.get(self.number) {
+            open.publish(index, Some(cid));
+        }
         if let Some(former) = self.table.open_pending(index, entry) {
             self.end(former);
         }
@@ -225,8 +271,8 @@ impl Shard {
 }
 
 /// Whether each offered stream has its admission, in the same order.
-fn fits(hello: &Offer<'_>, streams: &[StreamAdmission]) -> bool {
-    let mut offered = hello.streams();
-    let paired = |(offer, admitted): (OfferedStream, &StreamAdmission)| offer.id == admitted.id;
-    offered.by_ref().zip(streams).all(paired) && hello.streams().count() == streams.len()
+fn fits(offer: &Offer<'_>, streams: &[StreamAdmission]) -> bool {
+    let mut offered = offer.streams();
+    let paired = |(offered, admitted): (OfferedStream, &StreamAdmission)| offered.id == admitted.id;
+    offered.by_ref().zip(streams).all(paired) && offer.streams().count() == streams.len()
 }

@@ -32,46 +32,37 @@ impl Shard {
         if !self.permits(path) {
             return;
         }
-        let route = whimbrel_core::route(bytes);
-        // A packet of a session may be authentic wherever it comes from: that is seen when it is opened.
-        if !matches!(route, Ok(Route::Session(_))) && self.is_blocked(path) {
-            return;
-        }
-        match self.owner(route.ok(), bytes) {
-            Some(shard) if shard != self.number => self.forward(shard, path, bytes),
-            _ => self.on_owned_datagram(path, bytes, inbox, events),
-        }
-    }
-
-    /// The shard that has the session, or would have it; `None` when it is nobody's.
-    fn owner(&self, route: Option<Route>, bytes: &[u8]) -> Option<usize> {
-        if self.config.shards == 1 {
-            return Some(self.number);
-        }
-        match route? {
-            Route::Session(cid) => {
-                let (shard, _) = self.table.layout().parse(cid)?;
-                (shard < self.config.shards).then_some(shard)
+        match whimbrel_core::route(bytes) {
+            // It may be authentic wherever it comes from: that is seen when it is opened.
+            Ok(Route::Session(cid)) => match self.elsewhere(cid) {
+                Some(shard) => self.forward(shard, path, bytes),
+                None => self.on_session_datagram(cid, path, bytes, inbox),
+            },
+            Ok(Route::Hello) if self.links.guard.is_sealed() => {
+                let blocked = self.links.shared.strikes.is_blocked(path.peer.ip(), self.now);
+                self.on_sealed_hello(path, bytes, blocked, events);
             }
-            Route::Hello => Hello::parse(bytes).ok().map(|hello| self.shard_of(hello.device())),
-            _ => None,
+            _ if self.is_blocked(path) => {}
+            Ok(Route::Hello) => match Hello::parse(bytes).map(|hello| self.shard_of(hello.device())) {
+                Ok(shard) if shard != self.number => self.forward(shard, path, bytes),
+                _ => self.on_plain_hello(path, bytes, events),
+            },
+            Ok(_) => {
+                self.stats.rx_unexpected += 1;
+                self.strike(path.peer.ip());
+            }
+            Err(error) => self.on_undecodable(path, error),
         }
     }
 
-    fn shard_of(&self, device: DeviceId) -> usize {
-        (self.links.hasher.hash_one(device) % self.config.shards as u64) as usize
+    /// The other shard that has the session now. Nobody else's packets may crowd the way to it.
+    fn elsewhere(&self, cid: ConnectionId) -> Option<usize> {
+        let (shard, index) = self.table.layout().parse(cid).filter(|(shard, _)| *shard != self.number)?;
+        self.links.open.get(shard)?.has(index, cid).then_some(shard)
     }
 
-    fn forward(&mut self, shard: usize, path: Path, bytes: &[u8]) {
-        let forwarded = Forwarded { path, bytes: bytes.to_vec() };
-        match self.links.forward.get(shard).map(|way| way.try_send(forwarded)) {
-            Some(Ok(())) => self.stats.rx_forwarded += 1,
-            _ => self.stats.rx_forward_full += 1,
-        }
-    }
-
-    /// A datagram that no other shard owns.
-    pub(super) fn on_owned_datagram(
+    /// A datagram that reached another shard's socket.
+    pub(super) fn on_forwarded(
         &mut self,
         path: Path,
         bytes: &mut [u8],
@@ -80,12 +71,21 @@ impl Shard {
     ) {
         match whimbrel_core::route(bytes) {
             Ok(Route::Session(cid)) => self.on_session_datagram(cid, path, bytes, inbox),
-            Ok(Route::Hello) => self.on_hello(path, bytes, events),
-            Ok(_) => {
-                self.stats.rx_unexpected += 1;
-                self.strike(path.peer.ip());
-            }
-            Err(error) => self.on_undecodable(path, error),
+            _ if self.links.guard.is_sealed() => self.on_forwarded_hello(path, bytes, events),
+            _ => self.on_plain_hello(path, bytes, events),
+        }
+    }
+
+    /// The shard that has the device's sessions.
+    pub(super) fn shard_of(&self, device: DeviceId) -> usize {
+        (self.links.hasher.hash_one(device) % self.config.shards as u64) as usize
+    }
+
+    pub(super) fn forward(&mut self, shard: usize, path: Path, bytes: &[u8]) {
+        let forwarded = Forwarded { path, bytes: bytes.to_vec() };
+        match self.links.forward.get(shard).map(|way| way.try_send(forwarded)) {
+            Some(Ok(())) => self.stats.rx_forwarded += 1,
+            _ => self.stats.rx_forward_full += 1,
         }
     }
 
@@ -106,7 +106,8 @@ impl Shard {
         let source = Source::of(entry);
         let Entry { session, allowance, waiting, paths, heard, .. } = entry;
         let before = *session.stats();
-        let mut received = session.handle_datagram(self.now, paths.id(path), bytes);
+        let id = paths.id(path);
+        let mut received = session.handle_datagram(self.now, id, bytes);
         let taken = take(&mut received, &source, Some((allowance, waiting)), inbox);
         drop(received);
         let what = Judged::of(&before, session.stats());
@@ -114,6 +115,7 @@ impl Shard {
             *heard = self.now;
         }
         if what.authentic {
+            paths.learn(path);
             allowance.charge_datagram(bytes.len());
         }
         self.note_taken(index, taken);

@@ -185,6 +185,9 @@ impl Shard {
         let Some(mut entry) = self.table.remove(index) else {
             return;
         };
+        if let Some(open) = self.links.open.get(self.number) {
+            open.publish(index, None);
+        }
         self.timers.arm(index, &mut entry.armed, None);
         self.stats.add_session(entry.session.stats(), &entry.counted);
         self.ended.push_back((entry.key, entry.device));

@@ -5,7 +5,8 @@ use core::net::IpAddr;
 use whimbrel_core::DecodeError;
 
 use super::Shard;
-use crate::limits::{Refusal, Strike};
+use super::guard::Guard;
+use crate::limits::{Limiter, Refusal, Strike};
 use crate::socket::Path;
 
 impl Shard {
@@ -23,10 +24,14 @@ impl Shard {
     pub(super) fn is_blocked(&mut self, path: Path) -> bool {
         let blocked = self.links.shared.strikes.is_blocked(path.peer.ip(), self.now);
         if blocked {
-            self.stats.rx_blocked += 1;
-            self.report(Refusal::Blocked, path);
+            self.on_blocked(path);
         }
         blocked
+    }
+
+    pub(super) fn on_blocked(&mut self, path: Path) {
+        self.stats.rx_blocked += 1;
+        self.report(Refusal::Blocked, path);
     }
 
     /// Nobody honest sends that.
@@ -61,13 +66,17 @@ impl Shard {
         self.strike(path.peer.ip());
     }
 
-    /// A packet of a connection that is not here. Its sender may be a device from before our restart: it is told.
+    /// A packet of a connection that is not here. Its sender may be a device from before our restart: it is told. From
+    /// a blocked source too, if seldom: the device cannot help what others send in its name.
     pub(super) fn on_unknown_connection(&mut self, path: Path, cause: &[u8]) {
-        if self.is_blocked(path) {
-            return;
+        let blocked = self.links.shared.strikes.is_blocked(path.peer.ip(), self.now);
+        if blocked && !allowed(&self.blocked_resets) {
+            return self.on_blocked(path);
         }
         self.stats.rx_unknown_connection += 1;
-        if self.answer_stranger(path, cause, whimbrel_core::reset) {
+        if !blocked && !allowed(&self.resets) {
+            self.stats.resets_limited += 1;
+        } else if self.answer_shorter(path, cause, Guard::reset) {
             self.stats.resets_sent += 1;
         }
         if let Some(count) = self.reports.note(Refusal::UnknownConnection, self.now) {
@@ -75,22 +84,41 @@ impl Shard {
         }
     }
 
-    /// Answers somebody whom nothing is known about, at a limited rate, with less than was received.
-    pub(super) fn answer_stranger(
+    /// Tells somebody who speaks another version, at a limited rate.
+    pub(super) fn refuse_version(&mut self, path: Path, cause: &[u8]) {
+        if !allowed(&self.resets) {
+            self.stats.resets_limited += 1;
+        } else if self.answer_shorter(path, cause, |_, cause, room| whimbrel_core::wire::refuse_version(cause, room)) {
+            self.stats.versions_refused += 1;
+        }
+    }
+
+    /// Answers somebody whom nothing is known about with less than was received.
+    fn answer_shorter(
         &mut self,
         path: Path,
         cause: &[u8],
-        write: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>,
+        write: impl FnOnce(&Guard, &[u8], &mut [u8]) -> Option<usize>,
     ) -> bool {
-        let allowed = self.resets.as_ref().is_some_and(|limit| limit.check().is_ok());
-        if !allowed {
-            self.stats.resets_limited += 1;
-            return false;
-        }
-        let written = self.outgoing.room(cause.len()).and_then(|room| write(cause, room));
+        let written = self.outgoing.room(cause.len()).and_then(|room| write(&self.links.guard, cause, room));
         if let Some(len) = written {
             self.outgoing.push(path, len);
         }
         written.is_some()
     }
+
+    /// Sends a packet that is written at once. Says whether there was one, and room for it.
+    pub(super) fn answer(&mut self, path: Path, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        let len = usize::from(self.config.core.max_datagram);
+        let written = self.outgoing.room(len).and_then(write);
+        if let Some(len) = written {
+            self.outgoing.push(path, len);
+        }
+        written.is_some()
+    }
+}
+
+/// `None`: never.
+fn allowed(rate: &Option<Limiter>) -> bool {
+    rate.as_ref().is_some_and(|rate| rate.check().is_ok())
 }

@@ -4,7 +4,8 @@ use core::mem;
 use std::collections::HashMap;
 
 use slab::Slab;
-use whimbrel_core::{ConnectionId, DeviceId, Hello, Host, Instant, Session, Stats, StreamId};
+use whimbrel_core::wire::Claim;
+use whimbrel_core::{ConnectionId, DeviceId, Hello, Host, Instant, Offer, Opened, Session, Stats, StreamId};
 
 use super::cid::CidLayout;
 use super::paths::Paths;
@@ -29,9 +30,41 @@ pub(crate) struct Asking {
     key: SessionKey,
     device: DeviceId,
     path: Path,
-    /// The device's request, valid when it came.
-    hello: Vec<u8>,
+    request: Option<Request>,
     seat: Seat,
+}
+
+/// A device's request, valid when it came, as it is kept while the application thinks.
+pub(crate) enum Request {
+    /// The whole of it.
+    Plain(Vec<u8>),
+    /// What the gate made of it.
+    Sealed(Box<SealedRequest>),
+}
+
+/// A sealed request that was opened.
+pub(crate) struct SealedRequest {
+    pub(crate) opened: Opened,
+    pub(crate) terms: Vec<u8>,
+    /// The attempt's number.
+    pub(crate) counter: u64,
+}
+
+impl Request {
+    pub(crate) fn offer(&self) -> Option<Offer<'_>> {
+        match self {
+            Self::Plain(hello) => Hello::parse(hello).ok()?.plain(),
+            Self::Sealed(request) => Offer::new(request.opened.clone(), &request.terms).ok(),
+        }
+    }
+
+    /// The attempt's number, of a sealed one.
+    pub(crate) fn counter(&self) -> Option<u64> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Sealed(request) => Some(request.counter),
+        }
+    }
 }
 
 /// A session and what the shard knows about it.
@@ -39,6 +72,8 @@ pub(crate) struct Entry {
     pub(crate) session: Session<GatewayMemory>,
     pub(crate) key: SessionKey,
     pub(crate) device: DeviceId,
+    /// The number of the attempt that opened it, if it is sealed.
+    pub(crate) counter: Option<u64>,
     pub(crate) cid: ConnectionId,
     pub(crate) paths: Paths,
     /// One bit per stream, by its byte on the wire (0 to 127).
@@ -62,6 +97,8 @@ pub(crate) struct Entry {
     /// Its place among those of its network.
     pub(crate) seat: Option<Seat>,
     pub(crate) armed: Option<Instant>,
+    /// Before, the request that opened it is not answered again.
+    pub(crate) repeat_at: Instant,
     /// When the last good datagram came.
     pub(crate) heard: Instant,
     /// What of the session's counters is in the shard's.
@@ -109,10 +146,15 @@ pub(crate) struct Table {
 impl Table {
     /// For shard number `shard` of `shards`; the limits are for all of them together.
     pub(crate) fn new(shard: usize, shards: usize, sessions_max: usize, pending_max: usize) -> Self {
+        let layout = CidLayout::new(shards, Self::entries(shards, sessions_max, pending_max));
         let (sessions_max, pending_max) = (sessions_max.div_ceil(shards), pending_max.div_ceil(shards));
-        let layout = CidLayout::new(shards, sessions_max + pending_max);
         let slots = Slab::new();
         Self { shard, layout, sessions_max, pending_max, slots, devices: HashMap::new(), serial: 0, pending: 0 }
+    }
+
+    /// Places of one shard of them.
+    pub(crate) fn entries(shards: usize, sessions_max: usize, pending_max: usize) -> usize {
+        sessions_max.div_ceil(shards) + pending_max.div_ceil(shards)
     }
 
     pub(crate) fn layout(&self) -> CidLayout {
@@ -150,11 +192,27 @@ impl Table {
         self.slots.len() - self.pending
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    pub(crate) fn find(&mut self, hello: &Hello<'_>) -> Found {
+    /// The lowest number that the device's next attempt may have, as far as its sessions here tell.
+    pub(crate) fn lowest(&self, device: DeviceId) -> u64 {
+        let places = self.places(device);
+        let counter = |index: usize| match self.slots.get(index)? {
+            Slot::Open(entry) => entry.counter,
+            Slot::Asking(_) => None,
+        };
+        let highest = [places.live, places.pending].into_iter().flatten().filter_map(counter).max();
+        highest.map_or(0, |counter| counter.saturating_add(1))
+    }
+
+    pub(crate) fn find(&mut self, hello: &Claim<'_>) -> Found {
         let places = self.places(hello.device());
         let same = [places.live, places.pending]
             .into_iter()
@@ -175,11 +233,11 @@ impl Table {
     }
 
     /// Keeps a question; its key names the session to be.
-    pub(crate) fn ask(&mut self, device: DeviceId, path: Path, hello: Vec<u8>, seat: Seat) -> SessionKey {
+    pub(crate) fn ask(&mut self, device: DeviceId, path: Path, request: Request, seat: Seat) -> SessionKey {
         self.serial += 1;
         let index = self.slots.vacant_key();
         let key = SessionKey { shard: self.shard as u16, index: index as u32, serial: self.serial };
-        self.slots.insert(Slot::Asking(Asking { key, device, path, hello, seat }));
+        self.slots.insert(Slot::Asking(Asking { key, device, path, request: Some(request), seat }));
         self.devices.entry(device).or_default().asking = Some(index);
         self.pending += 1;
         key
@@ -187,9 +245,9 @@ impl Table {
 
     /// The question that `key` names, once: where it came from and the request. Its place stays
     /// taken until [`Table::open_pending`] or [`Table::drop_question`].
-    pub(crate) fn take_question(&mut self, key: SessionKey) -> Option<(Path, Vec<u8>)> {
+    pub(crate) fn take_question(&mut self, key: SessionKey) -> Option<(Path, Request)> {
         match self.slots.get_mut(key.index as usize) {
-            Some(Slot::Asking(asking)) if asking.key == key => Some((asking.path, mem::take(&mut asking.hello))),
+            Some(Slot::Asking(asking)) if asking.key == key => Some((asking.path, asking.request.take()?)),
             _ => None,
         }
     }

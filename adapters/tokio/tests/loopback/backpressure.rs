@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use whimbrel_core::{SeqNo, StreamAdmission, StreamEpoch};
-use whimbrel_tokio::{Committed, Endpoint, EndpointConfig, GatewayEvent};
+use whimbrel_tokio::{Committed, EndpointConfig, GatewayEvent};
 
-use crate::collector::{bounded, channel, client, here, payload, until};
+use crate::collector::{bind, bounded, channel, client, payload, until};
 
 /// More than a device has room for.
 const MANY: usize = 3000;
@@ -18,7 +18,7 @@ fn long(number: usize) -> Vec<u8> {
 fn an_application_that_pauses_gets_everything_later() {
     bounded(async {
         let config = EndpointConfig { event_capacity: 2, ..EndpointConfig::default() };
-        let (endpoint, mut events) = Endpoint::bind(here(), config).await.unwrap();
+        let (endpoint, mut events) = bind(config).await;
         let client = client(endpoint.local_addr(), "eager").await;
         let Some(GatewayEvent::Hello(hello)) = events.recv().await else { panic!("a request comes first") };
         let admit = |id| StreamAdmission { id, epoch: StreamEpoch::new(1).unwrap(), next: SeqNo::ZERO };
@@ -67,7 +67,7 @@ fn an_application_that_pauses_gets_everything_later() {
 #[test]
 fn what_was_not_taken_at_the_end_stays_with_the_device() {
     bounded(async {
-        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let (endpoint, mut events) = bind(EndpointConfig::default()).await;
         let client = client(endpoint.local_addr(), "careful").await;
         let Some(GatewayEvent::Hello(hello)) = events.recv().await else { panic!("a request comes first") };
         let admit = |id| StreamAdmission { id, epoch: StreamEpoch::new(1).unwrap(), next: SeqNo::ZERO };

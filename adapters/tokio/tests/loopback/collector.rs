@@ -2,16 +2,19 @@
 
 use core::future::Future;
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinHandle;
 use whimbrel_core::{
-    ChannelConfig, ChannelId, Config, DeviceId, Identity, SchemaId, SeqNo, StreamAdmission, StreamEpoch,
+    BootEpoch, ChannelConfig, ChannelId, Config, Credentials, DeviceId, DeviceKey, GatewayKeys, GatewaySecret,
+    Identity, Pattern, SchemaId, SeqNo, StreamAdmission, StreamEpoch,
 };
 use whimbrel_tokio::{
-    Client, ClientConfig, Committed, Endpoint, EndpointConfig, Events, GatewayEvent, Handle, HelloRequest, Reading,
+    Client, ClientConfig, Committed, DeviceRecord, Directory, Endpoint, EndpointConfig, Events, GatewayEvent, Handle,
+    HelloRequest, Protection, Reading,
 };
 
 /// The longest that any test may take.
@@ -24,11 +27,19 @@ pub(crate) struct Store {
     pub(crate) streams: BTreeMap<(DeviceId, u8, u32), Vec<Vec<u8>>>,
     pub(crate) duplicates: usize,
     pub(crate) hellos: usize,
+    /// The highest counter of each device.
+    pub(crate) counters: BTreeMap<DeviceId, u64>,
+    /// Devices that may have no session any more.
+    pub(crate) revoked: BTreeSet<DeviceId>,
 }
 
 impl Store {
     fn admit(&mut self, hello: &HelloRequest) -> Vec<StreamAdmission> {
         self.hellos += 1;
+        if let Some(proof) = &hello.proof {
+            assert!(self.counters.get(&hello.device).is_none_or(|counter| *counter < proof.counter), "used before");
+            self.counters.insert(hello.device, proof.counter);
+        }
         let mut admitted = Vec::new();
         for offer in &hello.streams {
             let channel = offer.id.to_wire();
@@ -60,6 +71,43 @@ impl Store {
 
 pub(crate) type Shared = Arc<Mutex<Store>>;
 
+/// Every device that was not revoked may have a session.
+struct Devices(Shared);
+
+impl Directory for Devices {
+    fn find(&self, device: DeviceId) -> Option<DeviceRecord> {
+        let store = self.0.lock().unwrap();
+        let counter = store.counters.get(&device).copied();
+        let record = DeviceRecord { pattern: Pattern::NkPsk0, key: key(device), next_key: None, counter };
+        (!store.revoked.contains(&device)).then_some(record)
+    }
+}
+
+/// A device's key, made of its name.
+pub(crate) fn key(device: DeviceId) -> DeviceKey {
+    let mut key = [7; 32];
+    key[..device.as_bytes().len()].copy_from_slice(device.as_bytes());
+    DeviceKey::new(key)
+}
+
+/// The gateway's key, the same after a restart.
+pub(crate) fn secret() -> GatewaySecret {
+    GatewaySecret::new([0x42; 32])
+}
+
+pub(crate) fn gateway_keys() -> GatewayKeys {
+    GatewayKeys::new(secret(), [0x17; 32])
+}
+
+pub(crate) fn sealed(store: &Shared) -> Protection {
+    Protection::sealed(Arc::new(Devices(Arc::clone(store))), gateway_keys())
+}
+
+/// An endpoint whose events the test itself takes.
+pub(crate) async fn bind(config: EndpointConfig) -> (Endpoint, Events) {
+    Endpoint::bind(here(), sealed(&Shared::default()), config).await.unwrap()
+}
+
 /// A gateway that runs.
 pub(crate) struct Gateway {
     pub(crate) endpoint: Endpoint,
@@ -68,7 +116,16 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start(listen: SocketAddr, store: &Shared, config: EndpointConfig) -> Self {
-        let (endpoint, events) = Endpoint::bind(listen, config).await.unwrap();
+        Self::start_with(listen, store, sealed(store), config).await
+    }
+
+    pub(crate) async fn start_with(
+        listen: SocketAddr,
+        store: &Shared,
+        protection: Protection,
+        config: EndpointConfig,
+    ) -> Self {
+        let (endpoint, events) = Endpoint::bind(listen, protection, config).await.unwrap();
         let task = tokio::spawn(collect(events, endpoint.handle(), Arc::clone(store)));
         Self { endpoint, task }
     }
@@ -123,8 +180,23 @@ pub(crate) fn impatient() -> Config {
     Config { max_backoff: whimbrel_core::Duration::from_millis(500), ..Config::default() }
 }
 
+/// Every client is a boot of its device.
+static BOOTS: AtomicU32 = AtomicU32::new(1);
+
+pub(crate) fn identity(name: &str) -> Identity {
+    let epoch = BootEpoch::unstored(BOOTS.fetch_add(1, Ordering::Relaxed));
+    Identity::sealed(device(name), epoch, Credentials::nk(key(device(name)), secret().public()))
+}
+
 pub(crate) async fn client(server: SocketAddr, name: &str) -> Client {
-    let identity = Identity::insecure_plain(device(name), 0);
+    client_as(server, identity(name)).await
+}
+
+pub(crate) async fn plain_client(server: SocketAddr, name: &str) -> Client {
+    client_as(server, Identity::insecure_plain(device(name), 0)).await
+}
+
+pub(crate) async fn client_as(server: SocketAddr, identity: Identity) -> Client {
     let config = ClientConfig { core: impatient(), ..ClientConfig::default() };
     Client::connect(server, identity, &[ChannelConfig::durable(channel(), SCHEMA)], config).await.unwrap()
 }

@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use whimbrel_core::{ChannelConfig, ChannelId, SeqNo, StreamAdmission, StreamEpoch};
-use whimbrel_tokio::{ClientEvent, DownlinkError, Endpoint, EndpointConfig, EndpointError, GatewayEvent};
+use whimbrel_tokio::{ClientEvent, DownlinkError, Endpoint, EndpointConfig, EndpointError, GatewayEvent, Protection};
 
-use crate::collector::{SCHEMA, bounded, channel, client, here, payload, until};
+use crate::collector::{SCHEMA, bind, bounded, channel, client, here, payload, until};
 
 fn command() -> ChannelId {
     ChannelId::new(5).unwrap()
@@ -16,7 +16,7 @@ fn messages_reach_the_device_in_order() {
     bounded(async {
         let downlink = vec![ChannelConfig::ordered(command(), SCHEMA)];
         let config = EndpointConfig { downlink, ..EndpointConfig::default() };
-        let (endpoint, mut events) = Endpoint::bind(here(), config).await.unwrap();
+        let (endpoint, mut events) = bind(config).await;
         let handle = endpoint.handle();
         let mut client = client(endpoint.local_addr(), "obedient").await;
         let Some(GatewayEvent::Hello(hello)) = events.recv().await else { panic!("a request comes first") };
@@ -51,7 +51,7 @@ fn messages_reach_the_device_in_order() {
 fn a_durable_downlink_is_refused_at_once() {
     bounded(async {
         let config = EndpointConfig { downlink: vec![ChannelConfig::durable(command(), SCHEMA)], ..Default::default() };
-        let error = Endpoint::bind(here(), config).await.unwrap_err();
+        let error = Endpoint::bind(here(), Protection::InsecurePlain, config).await.unwrap_err();
         assert!(matches!(error, EndpointError::DurableDownlink));
     });
 }

@@ -3,14 +3,14 @@
 use core::time::Duration;
 
 use whimbrel_core::{Event, SeqNo, StreamAdmission, StreamEpoch};
-use whimbrel_tokio::{ClientEvent, Committed, Endpoint, EndpointConfig, GatewayEvent};
+use whimbrel_tokio::{ClientEvent, Committed, Endpoint, EndpointConfig, GatewayEvent, Protection};
 
-use crate::collector::{bounded, channel, client, here, payload};
+use crate::collector::{bind, bounded, channel, client, payload};
 
 #[test]
 fn the_last_commits_are_sent_before_the_goodbye() {
     bounded(async {
-        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let (endpoint, mut events) = bind(EndpointConfig::default()).await;
         let mut client = client(endpoint.local_addr(), "last").await;
         for number in 0..10 {
             client.send(channel(), payload(number)).await.unwrap();
@@ -46,12 +46,13 @@ fn the_last_commits_are_sent_before_the_goodbye() {
 #[test]
 fn an_endpoint_without_sessions_ends_at_once() {
     bounded(async {
-        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let (endpoint, mut events) = bind(EndpointConfig::default()).await;
         let addr = endpoint.local_addr();
         endpoint.shutdown(Duration::from_secs(60)).await;
         assert!(events.recv().await.is_none());
         // The port is free again.
-        let (endpoint, _events) = Endpoint::bind(addr, EndpointConfig::default()).await.unwrap();
+        let (endpoint, _events) =
+            Endpoint::bind(addr, Protection::InsecurePlain, EndpointConfig::default()).await.unwrap();
         assert_eq!(endpoint.local_addr(), addr);
     });
 }

@@ -30,6 +30,7 @@ fn random_datagrams_beside_a_live_session() {
         let gateway = Gateway::start(here(), &store, EndpointConfig::default()).await;
         let client = client(gateway.addr(), "calm").await;
         send(&client, 0..50).await;
+        until("it is in", || gateway.endpoint.stats().sessions == 1).await;
         let stranger = UdpSocket::bind(here()).await.unwrap();
         let mut random = Random(0x5eed);
         let hellos = store.lock().unwrap().hellos;

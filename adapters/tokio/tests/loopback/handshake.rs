@@ -4,9 +4,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use whimbrel_core::{CloseReason, Event};
-use whimbrel_tokio::{ClientEvent, Endpoint, EndpointConfig, EndpointError, GatewayEvent};
+use whimbrel_tokio::{ClientEvent, Endpoint, EndpointConfig, EndpointError, GatewayEvent, Protection};
 
-use crate::collector::{Gateway, Shared, assert_stored, bounded, channel, client, device, here, send, until};
+use crate::collector::{Gateway, Shared, assert_stored, bind, bounded, channel, client, device, here, send, until};
 
 #[test]
 fn a_newer_session_of_a_device_takes_over() {
@@ -32,7 +32,7 @@ fn a_newer_session_of_a_device_takes_over() {
 #[test]
 fn a_refused_device_is_told() {
     bounded(async {
-        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let (endpoint, mut events) = bind(EndpointConfig::default()).await;
         let mut client = client(endpoint.local_addr(), "stranger").await;
         let Some(GatewayEvent::Hello(hello)) = events.recv().await else { panic!("a request comes first") };
         assert_eq!((hello.device, hello.streams.len()), (device("stranger"), 1));
@@ -56,7 +56,7 @@ fn a_refused_device_is_told() {
 #[test]
 fn a_request_that_is_dropped_comes_again() {
     bounded(async {
-        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let (endpoint, mut events) = bind(EndpointConfig::default()).await;
         let _client = client(endpoint.local_addr(), "patient").await;
         for _ in 0..2 {
             let Some(GatewayEvent::Hello(hello)) = events.recv().await else { panic!("a request") };
@@ -71,7 +71,7 @@ fn a_request_that_is_dropped_comes_again() {
 #[test]
 fn a_request_repeated_while_the_application_thinks_is_asked_once() {
     bounded(async {
-        let (endpoint, mut events) = Endpoint::bind(here(), EndpointConfig::default()).await.unwrap();
+        let (endpoint, mut events) = bind(EndpointConfig::default()).await;
         let client = client(endpoint.local_addr(), "waiting").await;
         let Some(GatewayEvent::Hello(_hello)) = events.recv().await else { panic!("a request") };
         until("the device asks again", || endpoint.stats().hello_repeated >= 1).await;
@@ -127,11 +127,11 @@ fn a_port_in_use_and_bad_limits_are_named() {
         let gateway = Gateway::start(here(), &store, EndpointConfig::default()).await;
         for shards in [1, 2] {
             let config = EndpointConfig { shards, ..EndpointConfig::default() };
-            let error = Endpoint::bind(gateway.addr(), config).await.unwrap_err();
+            let error = Endpoint::bind(gateway.addr(), Protection::InsecurePlain, config).await.unwrap_err();
             assert!(matches!(error, EndpointError::Bind { address, .. } if address == gateway.addr()), "{error}");
         }
         let config = EndpointConfig { shards: 0, ..EndpointConfig::default() };
-        let error = Endpoint::bind(here(), config).await.unwrap_err();
+        let error = Endpoint::bind(here(), Protection::InsecurePlain, config).await.unwrap_err();
         assert_eq!(error.to_string(), "shards must be in 1..=64");
         gateway.stop().await;
         drop(Arc::clone(&store));

@@ -7,6 +7,9 @@ mod farewell;
 mod garbage;
 mod handshake;
 mod in_order;
+mod limits;
 mod replay;
 mod restart;
 mod roaming;
+#[cfg(target_os = "linux")]
+mod spoofer;

@@ -72,7 +72,7 @@ fn answers_to_unknown_connections_are_limited_and_shorter_than_their_cause() {
         send(&client, 0..1).await;
         let len = loop {
             let (len, _) = near.recv_from(&mut bytes).await.unwrap();
-            if len > 20 && matches!(whimbrel_core::route(&bytes[..len]), Ok(whimbrel_core::Route::Session(_))) {
+            if len > 30 && matches!(whimbrel_core::route(&bytes[..len]), Ok(whimbrel_core::Route::Session(_))) {
                 break len;
             }
         };

@@ -24,19 +24,19 @@ fn hello(name: &str, seed: u8) -> Vec<u8> {
 }
 
 fn found(table: &mut Table, bytes: &[u8]) -> Found {
-    table.find(&Hello::parse(bytes).unwrap())
+    table.find(Hello::parse(bytes).unwrap().claim())
 }
 
 fn ask(table: &mut Table, bytes: &[u8]) -> SessionKey {
     let device = Hello::parse(bytes).unwrap().device();
     let seat = Seats::new(1).take(PrefixLengths { v4: 32, v6: 64 }.of(path().peer.ip()), false).unwrap();
-    table.ask(device, path(), bytes.to_vec(), seat)
+    table.ask(device, path(), Request::Plain(bytes.to_vec()), seat)
 }
 
 /// Answers the question with a session. Returns its place and that of the one it replaces.
 fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
-    let (_, bytes) = table.take_question(key).unwrap();
-    let hello = Hello::parse(&bytes).unwrap().plain().unwrap();
+    let (_, request) = table.take_question(key).unwrap();
+    let hello = request.offer().unwrap();
     let admit = |id| StreamAdmission { id, epoch: StreamEpoch::new(1).unwrap(), next: SeqNo::ZERO };
     let streams: Vec<_> = hello.streams().map(|offer| admit(offer.id)).collect();
     let index = key.index as usize;
@@ -49,6 +49,7 @@ fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
         session: session.unwrap(),
         key,
         device: hello.device(),
+        counter: request.counter(),
         cid,
         paths: Paths::new(path()),
         durable: 0,
@@ -63,6 +64,7 @@ fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
         waiting: Waiting::new(1),
         seat: None,
         armed: None,
+        repeat_at: Instant::ZERO,
         heard: Instant::ZERO,
         counted: Stats::default(),
     };
