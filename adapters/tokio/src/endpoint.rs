@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, GatewayPublic, MessageId};
 
 use crate::answer::answered;
 use crate::clock::Clock;
@@ -176,6 +176,15 @@ impl Handle {
         let keys = Arc::new(keys);
         for shard in self.shards.iter() {
             shard.mailbox.set_keys(Arc::clone(&keys));
+        }
+    }
+
+    /// Tells devices, under seal, of a key of the gateway: those whose session is open now, and those that come later,
+    /// except who used it already. A device takes it from its next handshake on; until all did
+    /// ([`crate::Proof::gateway_key_id`]), the former key must stay among the endpoint's keys.
+    pub fn announce_key(&self, key: GatewayPublic) {
+        for shard in self.shards.iter() {
+            shard.mailbox.announce_key(key);
         }
     }
 

@@ -12,7 +12,7 @@
 use tokio::sync::mpsc;
 use whimbrel_core::gate::{Authentic, Load, Weighed};
 use whimbrel_core::wire::{Claim, VERSION};
-use whimbrel_core::{CloseReason, DecodeError, DeviceKey, Protection as Kind};
+use whimbrel_core::{CloseReason, DecodeError, DeviceKey, Pattern, Protection as Kind};
 
 use super::Shard;
 use super::table::{Found, Request, SealedRequest};
@@ -125,7 +125,8 @@ impl Shard {
                 return;
             }
         };
-        let proof = Proof { counter: authentic.counter(), key: key.clone() };
+        let gateway_key_id = (record.pattern == Pattern::NkPsk0).then(|| authentic.gateway_key_id()).flatten();
+        let proof = Proof { counter: authentic.counter(), key: key.clone(), gateway_key_id };
         let request = Request::Sealed(Box::new(SealedRequest { opened, terms, counter: proof.counter }));
         self.ask(path, request, Some(proof), seat, permit);
     }
