@@ -15,7 +15,8 @@ use whimbrel_core::wire::{Claim, VERSION};
 use whimbrel_core::{CloseReason, DecodeError, DeviceKey, Pattern, Protection as Kind};
 
 use super::Shard;
-use super::table::{Found, Request, SealedRequest};
+use super::request::{Request, SealedRequest};
+use super::table::Found;
 use crate::event::GatewayEvent;
 use crate::limits::Refusal;
 use crate::protection::{DeviceRecord, Proof};

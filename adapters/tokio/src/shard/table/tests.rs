@@ -1,7 +1,7 @@
 use core::net::SocketAddr;
 
 use whimbrel_core::{
-    Admission, ChannelConfig, ChannelId, Config, Identity, PathId, SchemaId, SeqNo, StreamAdmission, StreamEpoch,
+    Admission, ChannelConfig, ChannelId, Config, Hello, Identity, PathId, SchemaId, SeqNo, StreamAdmission, StreamEpoch,
 };
 
 use super::*;
