@@ -57,9 +57,7 @@ impl Endpoint {
         check(&config)?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(EndpointError::Random)?;
-        if matches!(protection, Protection::InsecurePlain) {
-            tracing::warn!("sessions are not protected: anybody can read, forge and replay them");
-        }
+        let kind = format!("{protection:?}");
         let guard = Guard::new(protection, secret);
         let bind_error = |source| EndpointError::Bind { address: listen, source };
         let sockets = bind_all(listen, config.shards).map_err(bind_error)?;
@@ -99,7 +97,7 @@ impl Endpoint {
             tasks.spawn(shard::run(shard, inputs));
             shards.push(handle);
         }
-        tracing::info!(address = %local_addr, shards = shards.len(), "endpoint bound");
+        tracing::info!(address = %local_addr, shards = shards.len(), protection = kind, "endpoint bound");
         Ok((Self { local_addr, handle: Handle { shards: shards.into() }, tasks }, Events { receiver, progress }))
     }
 
