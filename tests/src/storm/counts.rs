@@ -70,7 +70,9 @@ impl Counts {
         let links = || world.network.up.iter().chain(&world.network.down).map(Link::stats);
         let sum = |count: fn(&firmware_sim::link::LinkStats) -> u64| links().map(count).sum::<u64>();
         let Tally { lost_asleep, lost_path, rebindings, partitions, sleeps, clock_steps, .. } = world.tally;
-        let Tally { device_crashes, gateway_crashes, sessions_ended, stalls, counters_lost, loads, hibernations, .. } = world.tally;
+        let Tally {
+            device_crashes, gateway_crashes, sessions_ended, stalls, counters_lost, loads, hibernations, ..
+        } = world.tally;
         let raised = |event: &&Event| matches!(event, Event::BootEpochRaised { .. });
         let raised = world.devices.iter().flat_map(|device| &device.events).filter(raised).count() as u64;
         let mut counts = Self {
