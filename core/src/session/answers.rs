@@ -14,13 +14,9 @@ use crate::gate;
 #[cfg(feature = "seal")]
 use crate::seal::mac;
 #[cfg(feature = "seal")]
-<<<<<<< HEAD
-use crate::wire::answer::{Answer, AnswerKind};
+use crate::wire::answer::{Answer, AnswerKind, Received};
 #[cfg(feature = "seal")]
 use crate::wire::{LongHeader, LongType};
-=======
-use crate::wire::answer::{Answer, AnswerKind, Received};
->>>>>>> main
 
 impl State {
     /// The session ends here for good, for a reason that the application is told.
