@@ -1,30 +1,61 @@
 //! BLAKE2s, HMAC over it, and Noise's HKDF. Each is one function out of line: flash holds one copy, and the
 //! frames of its callers stay small.
 
-use blake2::digest::FixedOutput;
-use blake2::{Blake2s256, Digest};
-use hmac::{KeyInit, Mac, SimpleHmac};
+use blake2::Blake2s256;
+use blake2::digest::common::BlockSizeUser;
+use blake2::digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update};
+use hmac::{KeyInit, SimpleHmac};
 
 use super::key::Secret;
 
 /// Bytes of a BLAKE2s-256 hash: Noise's HASHLEN (section 12.7).
 pub(crate) const HASH_LEN: usize = 32;
 
-/// BLAKE2s-256 (RFC 7693) of `first`, then of each of `rest`.
+/// BLAKE2s-256 (RFC 7693), whose steps are not copied to where they are called.
+#[derive(Clone)]
+struct Hasher(Blake2s256);
+
+impl HashMarker for Hasher {}
+
+impl OutputSizeUser for Hasher {
+    type OutputSize = <Blake2s256 as OutputSizeUser>::OutputSize;
+}
+
+impl BlockSizeUser for Hasher {
+    type BlockSize = <Blake2s256 as BlockSizeUser>::BlockSize;
+}
+
+impl Default for Hasher {
+    #[inline(never)]
+    fn default() -> Self {
+        Self(Blake2s256::default())
+    }
+}
+
+impl Update for Hasher {
+    #[inline(never)]
+    fn update(&mut self, data: &[u8]) {
+        Update::update(&mut self.0, data);
+    }
+}
+
+impl FixedOutput for Hasher {
+    #[inline(never)]
+    fn finalize_into(self, out: &mut Output<Self>) {
+        self.0.finalize_into(out);
+    }
+}
+
+/// BLAKE2s-256 of `first`, then of each of `rest`.
 #[inline(never)]
 pub(crate) fn hash(first: &[u8], rest: &[&[u8]]) -> [u8; HASH_LEN] {
-    let mut hash = Blake2s256::new();
-    let mut part = first;
-    let mut rest = rest.iter();
-    loop {
-        Digest::update(&mut hash, part);
-        match rest.next() {
-            Some(next) => part = next,
-            None => break,
-        }
+    let mut hasher = Hasher::default();
+    Update::update(&mut hasher, first);
+    for part in rest {
+        Update::update(&mut hasher, part);
     }
     let mut out = [0; HASH_LEN];
-    FixedOutput::finalize_into(hash, (&mut out).into());
+    hasher.finalize_into((&mut out).into());
     out
 }
 
@@ -32,11 +63,11 @@ pub(crate) fn hash(first: &[u8], rest: &[&[u8]]) -> [u8; HASH_LEN] {
 #[inline(never)]
 pub(crate) fn hmac(key: &[u8], parts: &[&[u8]], out: &mut [u8; HASH_LEN]) {
     // A key of any length is taken (RFC 2104 section 2): the error does not occur.
-    let Ok(mut mac) = SimpleHmac::<Blake2s256>::new_from_slice(key) else { return };
+    let Ok(mut mac) = SimpleHmac::<Hasher>::new_from_slice(key) else { return };
     for part in parts {
-        Mac::update(&mut mac, part);
+        Update::update(&mut mac, part);
     }
-    FixedOutput::finalize_into(mac, out.into());
+    mac.finalize_into(out.into());
 }
 
 /// HKDF of Noise section 4.3: the first output takes the chaining key's place, the others are `second` and

@@ -42,8 +42,14 @@ impl fmt::Debug for Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
+}
+
+/// One copy of the loop, however many places drop a secret.
+#[inline(never)]
+fn wipe(bytes: &mut [u8; 32]) {
+    bytes.zeroize();
 }
 
 impl ZeroizeOnDrop for Secret {}

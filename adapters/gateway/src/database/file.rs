@@ -1,9 +1,11 @@
 //! A database file of our own: named without doubt, locked against a second gateway, and removed
 //! again when it did not exist before and could not be made good use of.
 
+use core::time::Duration;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::DatabaseError;
 
@@ -11,6 +13,8 @@ use crate::DatabaseError;
 /// (<https://sqlite.org/walformat.html>, section 2), and as much again.
 const PROBE: usize = 64 * 1024;
 
+/// Between two looks whether another is done with a database.
+const PAUSE: Duration = Duration::from_millis(10);
 /// The files with content of the database, by suffix: keys may be in each
 /// (<https://sqlite.org/tempfiles.html>).
 const WITH_CONTENT: [&str; 3] = ["", "-wal", "-journal"];
@@ -32,11 +36,18 @@ pub(crate) struct DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Locks the database at `path` and makes it, empty, when it does not exist.
-    pub(super) fn claim(path: &Path) -> Result<Self, DatabaseError> {
+    /// Locks the database at `path` and makes it, empty, when it does not exist. Waits up to `patience` for
+    /// another that has it.
+    pub(super) fn claim(path: &Path, patience: Duration) -> Result<Self, DatabaseError> {
         let path = real_path(path)?;
         let lock_path = beside(&path, ".lock");
-        let lock = lock(&lock_path)?;
+        let start = Instant::now();
+        let lock = loop {
+            match lock(&lock_path) {
+                Err(DatabaseError::InUse) if start.elapsed() < patience => std::thread::sleep(PAUSE),
+                outcome => break outcome?,
+            }
+        };
         let mut claim = Self { path, lock_path, _lock: lock, created: false };
         // With a write: a file that may only be read is refused by name, here and now.
         let options = private_options();
@@ -140,7 +151,8 @@ impl Drop for DatabaseFile {
     }
 }
 
-fn real_path(path: &Path) -> Result<PathBuf, DatabaseError> {
+/// The one path of a database, by whatever name it is called; it may not exist yet.
+pub(crate) fn real_path(path: &Path) -> Result<PathBuf, DatabaseError> {
     if path.is_dir() {
         return Err(DatabaseError::Directory);
     }
@@ -207,36 +219,36 @@ mod tests {
     fn a_database_has_one_gateway_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        let first = DatabaseFile::claim(&path).unwrap();
-        assert!(matches!(DatabaseFile::claim(&path), Err(DatabaseError::InUse)));
+        let first = DatabaseFile::claim(&path, Duration::ZERO).unwrap();
+        assert!(matches!(DatabaseFile::claim(&path, Duration::ZERO), Err(DatabaseError::InUse)));
         #[cfg(unix)]
         {
             let link = folder.path().join("link.db");
             std::os::unix::fs::symlink(&path, &link).unwrap();
-            assert!(matches!(DatabaseFile::claim(&link), Err(DatabaseError::InUse)));
+            assert!(matches!(DatabaseFile::claim(&link, Duration::ZERO), Err(DatabaseError::InUse)));
         }
         drop(first);
-        DatabaseFile::claim(&path).unwrap();
+        DatabaseFile::claim(&path, Duration::ZERO).unwrap();
     }
 
     #[test]
     fn only_what_was_made_here_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        DatabaseFile::claim(&path).unwrap().discard();
+        DatabaseFile::claim(&path, Duration::ZERO).unwrap().discard();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         fs::write(&path, b"somebody's").unwrap();
-        DatabaseFile::claim(&path).unwrap().discard();
+        DatabaseFile::claim(&path, Duration::ZERO).unwrap().discard();
         assert_eq!(fs::read(&path).unwrap(), b"somebody's");
     }
 
     #[test]
     fn what_cannot_be_a_file_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(DatabaseFile::claim(folder.path()), Err(DatabaseError::Directory)));
-        assert!(matches!(DatabaseFile::claim(Path::new("")), Err(DatabaseError::NoName)));
+        assert!(matches!(DatabaseFile::claim(folder.path(), Duration::ZERO), Err(DatabaseError::Directory)));
+        assert!(matches!(DatabaseFile::claim(Path::new(""), Duration::ZERO), Err(DatabaseError::NoName)));
         let missing = folder.path().join("no/such/a.db");
-        assert!(matches!(DatabaseFile::claim(&missing), Err(DatabaseError::Io(_))));
+        assert!(matches!(DatabaseFile::claim(&missing, Duration::ZERO), Err(DatabaseError::Io(_))));
     }
 
     #[cfg(unix)]
@@ -246,7 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        let file = DatabaseFile::claim(&path).unwrap();
+        let file = DatabaseFile::claim(&path, Duration::ZERO).unwrap();
         assert_eq!((mode(&path), mode(&file.lock_path)), (0o600, 0o600));
         assert!(file.exposed().unwrap().is_none());
         for (suffix, exposed) in [("", 0o644), ("", 0o620), ("-wal", 0o604), ("-journal", 0o660)] {

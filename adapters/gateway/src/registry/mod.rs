@@ -15,16 +15,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Transaction, TransactionBehavior};
-use whimbrel_core::{DeviceId, Pattern};
+use whimbrel_core::{DeviceId, GatewayKeys, GatewayPublic, Pattern};
+use whimbrel_tokio::SessionKey;
 use zeroize::Zeroizing;
 
 use crate::DatabaseError;
 use crate::database::Database;
 
-pub(crate) use devices::Record;
 pub(crate) use directory::Directory;
 pub use error::RegistryError;
-pub(crate) use gateway::GatewayKeys;
 pub use name::{DeviceName, NameError};
 pub use types::{Counter, DeviceInfo, DeviceState, FormerKey, GatewayInfo, Provisioned};
 
@@ -34,6 +33,22 @@ pub struct Registry {
     database: Arc<Database>,
     /// Of a running gateway.
     directory: Option<Arc<Directory>>,
+}
+
+/// What a transaction changed.
+#[derive(Default)]
+struct Changed {
+    devices: Vec<DeviceId>,
+    /// The gateway's key that devices are told.
+    gateway: Option<GatewayPublic>,
+}
+
+/// What to do to the gateway's keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyChange {
+    None,
+    Rotate,
+    Retire { is_forced: bool },
 }
 
 impl Registry {
@@ -51,8 +66,7 @@ impl Registry {
         let order = directory.change();
         let mut connection = database.connect()?;
         let transaction = connection.transaction()?;
-        directory.fill(devices::records(&transaction)?);
-        directory.put_gateway(gateway::load(&transaction)?);
+        directory.fill(devices::entries(&transaction)?);
         drop(order);
         drop(transaction);
         drop(connection);
@@ -64,11 +78,6 @@ impl Registry {
         self.database.discard();
     }
 
-    /// Makes the gateway's keys, if there are none.
-    pub(crate) fn make_keys(&self) -> Result<(), RegistryError> {
-        self.gateway().map(drop)
-    }
-
     /// Adds a device, with an id and a key of its own.
     ///
     /// # Errors
@@ -77,7 +86,7 @@ impl Registry {
         self.change(|transaction, changed| {
             let keys = gateway::load_or_make(transaction, self.database.file())?;
             let device = devices::add(transaction, name, pattern, &keys.current)?;
-            changed.push(device.id);
+            changed.devices.push(device.id);
             Ok(device)
         })
     }
@@ -93,13 +102,13 @@ impl Registry {
             let provision = |name| match devices::find(transaction, name)? {
                 Some((_, found)) if found == pattern => devices::rotate(transaction, name, true, &keys.current),
                 Some(_) => {
-                    changed.push(devices::revoke(transaction, name)?);
+                    changed.devices.push(devices::revoke(transaction, name)?);
                     devices::add(transaction, name, pattern, &keys.current)
                 }
                 None => devices::add(transaction, name, pattern, &keys.current),
             };
             let provisioned = names.iter().map(provision).collect::<Result<Vec<_>, RegistryError>>()?;
-            changed.extend(provisioned.iter().map(|device| device.id));
+            changed.devices.extend(provisioned.iter().map(|device| device.id));
             Ok(provisioned)
         })
     }
@@ -121,7 +130,7 @@ impl Registry {
     pub fn revoke(&self, name: &DeviceName) -> Result<DeviceId, RegistryError> {
         self.change(|transaction, changed| {
             let device = devices::revoke(transaction, name)?;
-            changed.push(device);
+            changed.devices.push(device);
             Ok(device)
         })
     }
@@ -135,7 +144,7 @@ impl Registry {
         self.change(|transaction, changed| {
             let keys = gateway::load_or_make(transaction, self.database.file())?;
             let device = devices::rotate(transaction, name, is_now, &keys.current)?;
-            changed.push(device.id);
+            changed.devices.push(device.id);
             Ok(device)
         })
     }
@@ -145,7 +154,7 @@ impl Registry {
     /// # Errors
     /// The database said no.
     pub fn gateway(&self) -> Result<GatewayInfo, RegistryError> {
-        self.change_gateway(|_, keys| Ok(keys))
+        self.change_keys(KeyChange::None).map(|(info, _)| info)
     }
 
     /// A new key pair of the gateway becomes the one that devices are told. The former stays good.
@@ -153,7 +162,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::FormerThere`], or the database said no.
     pub fn rotate_gateway(&self) -> Result<GatewayInfo, RegistryError> {
-        self.change_gateway(gateway::rotate)
+        self.change_keys(KeyChange::Rotate).map(|(info, _)| info)
     }
 
     /// Ends the gateway's former key. Devices that know no other cannot connect any more: with any such
@@ -162,40 +171,50 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NoFormer`], [`RegistryError::FormerUsed`], or the database said no.
     pub fn retire_gateway(&self, is_forced: bool) -> Result<GatewayInfo, RegistryError> {
-        self.change_gateway(|transaction, keys| gateway::retire(transaction, keys, is_forced))
+        self.change_keys(KeyChange::Retire { is_forced }).map(|(info, _)| info)
     }
 
-    fn change_gateway(
-        &self,
-        work: impl FnOnce(&Transaction<'_>, GatewayKeys) -> Result<GatewayKeys, RegistryError>,
-    ) -> Result<GatewayInfo, RegistryError> {
-        self.change(|transaction, _| {
+    /// Makes the gateway's keys when there are none yet, and changes them. What they are then, for people and for an
+    /// endpoint.
+    pub(crate) fn change_keys(&self, change: KeyChange) -> Result<(GatewayInfo, GatewayKeys), RegistryError> {
+        self.change(|transaction, changed| {
             let keys = gateway::load_or_make(transaction, self.database.file())?;
-            Ok(gateway::info(transaction, &work(transaction, keys)?)?)
+            let keys = match change {
+                KeyChange::None => keys,
+                KeyChange::Rotate => gateway::rotate(transaction, keys)?,
+                KeyChange::Retire { is_forced } => gateway::retire(transaction, keys, is_forced)?,
+            };
+            let info = gateway::info(transaction, &keys)?;
+            changed.gateway = Some(info.public);
+            Ok((info, keys.for_endpoint()))
         })
     }
 
-    /// One transaction, which says which devices it changed; when it is stored, the directory of a running
+    /// The sessions of a running gateway whose devices know it by another key than this.
+    pub(crate) fn sessions_by_another(&self, key: &GatewayPublic) -> Vec<SessionKey> {
+        self.directory.as_ref().map(|directory| directory.sessions_by_another(key)).unwrap_or_default()
+    }
+
+    /// One transaction, which says what it changed; when it is stored, the directory of a running
     /// gateway follows.
     fn change<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>, &mut Vec<DeviceId>) -> Result<T, RegistryError>,
+        work: impl FnOnce(&Transaction<'_>, &mut Changed) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let order = self.directory.as_ref().map(|directory| (directory, directory.change()));
         let mut connection = self.database.connect()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut changed = Vec::new();
+        let mut changed = Changed::default();
         let done = work(&transaction, &mut changed)?;
         let Some((directory, _order)) = order else {
             transaction.commit()?;
             return Ok(done);
         };
-        let records = changed.into_iter().map(|device| Ok((device, devices::record(&transaction, &device)?)));
-        let records = records.collect::<rusqlite::Result<Vec<_>>>()?;
-        let gateway = gateway::load(&transaction)?;
+        let entries = changed.devices.into_iter().map(|device| Ok((device, devices::entry(&transaction, &device)?)));
+        let entries = entries.collect::<rusqlite::Result<Vec<_>>>()?;
         transaction.commit()?;
-        records.into_iter().for_each(|(device, record)| directory.put(device, record));
-        directory.put_gateway(gateway);
+        entries.into_iter().for_each(|(device, entry)| directory.put(device, entry));
+        changed.gateway.into_iter().for_each(|key| directory.put_gateway(key));
         Ok(done)
     }
 }

@@ -5,6 +5,8 @@
 //! "Application Note AN385".
 
 use core::ptr::with_exposed_provenance_mut;
+use cortex_m::interrupt::InterruptNumber;
+use cortex_m::peripheral::NVIC;
 use whimbrel_core::stream::{Deframer, encode, encoded_len_max};
 
 use crate::provisioned::DATAGRAM;
@@ -18,9 +20,24 @@ const UART: usize = 0x4000_4000;
 const UART_DATA: usize = UART;
 const UART_STATE: usize = UART + 0x4;
 const UART_CTRL: usize = UART + 0x8;
+const UART_INTSTATUS: usize = UART + 0xc;
 const UART_BAUDDIV: usize = UART + 0x10;
 const TX_FULL: u32 = 1 << 0;
 const RX_FULL: u32 = 1 << 1;
+/// Transmitter, receiver, and the receiver's interrupt.
+const ENABLED: u32 = 1 << 0 | 1 << 1 | 1 << 3;
+const RX_INTERRUPT: u32 = 1 << 1;
+
+/// A byte arrived.
+#[derive(Clone, Copy)]
+struct Arrived;
+
+// SAFETY: the application note gives the first UART's receiver this number.
+unsafe impl InterruptNumber for Arrived {
+    fn number(self) -> u16 {
+        0
+    }
+}
 
 const FRAME: usize = encoded_len_max(DATAGRAM as usize);
 
@@ -54,7 +71,11 @@ pub struct Link {
 impl Link {
     pub fn new() -> Self {
         write(UART_BAUDDIV, 16);
-        write(UART_CTRL, 0b11);
+        write(UART_CTRL, ENABLED);
+        // Interrupts stay masked at the processor: this one only ends `wfi`.
+        cortex_m::interrupt::disable();
+        // SAFETY: no handler will run.
+        unsafe { NVIC::unmask(Arrived) };
         Self { deframer: Deframer::new([0; FRAME]) }
     }
 
@@ -70,7 +91,12 @@ impl Link {
     /// Waits for the next datagram, and gives its length.
     pub fn receive(&mut self, buf: &mut [u8]) -> usize {
         loop {
-            while read(UART_STATE) & RX_FULL == 0 {}
+            // QEMU's input waits for a processor that is busy, so this one sleeps.
+            while read(UART_STATE) & RX_FULL == 0 {
+                cortex_m::asm::wfi();
+                write(UART_INTSTATUS, RX_INTERRUPT);
+                NVIC::unpend(Arrived);
+            }
             let byte = read(UART_DATA) as u8;
             if let (_, Some(datagram)) = self.deframer.push(&[byte]) {
                 buf[..datagram.len()].copy_from_slice(datagram);

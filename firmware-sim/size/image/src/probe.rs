@@ -5,7 +5,7 @@ use core::arch::asm;
 use cortex_m::register::msp;
 
 /// How far below a call the stack is watched, in bytes.
-const WATCHED: u32 = 12 * 1024;
+const WATCHED: u32 = 16 * 1024;
 const PAINT: u32 = 0xa5a5_a5a5;
 
 #[derive(Clone, Copy)]
