@@ -16,6 +16,10 @@ use super::sealed_hello::{Refusal, SealedAttempt};
 #[cfg(feature = "seal")]
 use crate::{CloseReason, Event};
 
+/// Probes without an answer after which the gateway may have forgotten the session: many minutes, with the default
+/// backoff. A RESET tells sooner, but its rate is limited, and a flood can use that up.
+const SILENT_PROBES: u8 = 16;
+
 /// One attempt to open a session.
 #[cfg_attr(feature = "seal", expect(clippy::large_enum_variant, reason = "there is no heap"))]
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(super) struct HelloState {
     tries: u8,
     /// When it was sent, unless more than once: then nobody knows which of them was answered.
     sent: Option<Instant>,
+    /// The attempt is made because the peer has been silent for long; its next word ends it.
+    for_silence: bool,
     /// The counter of the next attempt: boot epoch, then attempts.
     #[cfg(feature = "seal")]
     pub(super) counter: u64,
@@ -58,6 +64,7 @@ impl HelloState {
             at: Instant::ZERO,
             tries: 0,
             sent: None,
+            for_silence: false,
             #[cfg(feature = "seal")]
             counter: (boot_epoch as u64) << 32,
             #[cfg(feature = "seal")]
@@ -95,7 +102,7 @@ impl HelloState {
     /// No attempt any more. When the HELLO that was answered was sent, if that is known.
     pub(super) fn end(&mut self) -> Option<Instant> {
         self.attempt = Attempt::None;
-        self.tries = 0;
+        (self.tries, self.for_silence) = (0, false);
         self.sent.take()
     }
 
@@ -117,6 +124,22 @@ impl State {
         if !self.hello.is_open() {
             self.hello.tries = 0;
             self.hello.restart(self.now);
+        }
+    }
+
+    /// The gateway has not answered for long. Perhaps it was started anew, and has too many others to tell: asks for a
+    /// session beside this one. Nothing is lost by it: what the old session says first ends the attempt.
+    pub(super) fn doubt_gateway(&mut self) {
+        if self.identity.is_some() && !self.hello.is_open() && self.recovery.pto_count >= SILENT_PROBES {
+            self.begin_hello();
+            self.hello.for_silence = true;
+        }
+    }
+
+    /// The old session lives.
+    pub(super) fn trust_gateway(&mut self) {
+        if self.hello.for_silence {
+            self.hello.end();
         }
     }
 

@@ -252,6 +252,30 @@ fn a_restarted_gateway_tells_in_one_datagram() {
     assert!(device.is_established(), "the session stays until there is another");
 }
 
+// A RESET may never come: its rate is limited.
+#[test]
+fn a_gateway_that_is_silent_for_long_is_asked_anew_beside_the_session() {
+    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    device.send(NOW, channel(), b"1").unwrap();
+    let mut packets = Vec::new();
+    let mut now = NOW;
+    while !packets.iter().any(|packet: &Vec<u8>| Hello::parse(packet).is_ok()) {
+        packets.extend(all(&mut device, now));
+        now = device.poll_timeout().unwrap();
+        device.handle_timeout(now);
+    }
+    assert!(now > NOW + Duration::from_secs(300), "{now:?}");
+    // It was only the network: the session goes on, and nothing is in doubt.
+    for packet in &packets {
+        hand(&mut gateway, packet);
+    }
+    for packet in all(&mut gateway, NOW) {
+        hand(&mut device, &packet);
+    }
+    assert_eq!((device.queued(), device.ledger().in_doubt), (0, 0));
+    assert_eq!(device.poll_timeout(), None);
+}
+
 #[test]
 fn keys_that_are_none_are_said_so() {
     let credentials = Credentials::nk(key(), GatewayPublic::new([0; 32]));
