@@ -83,6 +83,7 @@ pub struct Proof {
     /// The key that it used: [`DeviceRecord::key`] or [`DeviceRecord::next_key`]. A device that used the next one needs the
     /// former no longer.
     pub key: DeviceKey,
-    /// Which of the gateway's keys it used ([`whimbrel_core::GatewayPublic::id`]); `None` where the pattern has none.
-    pub gateway_key: Option<u8>,
+    /// Which of the gateway's keys it used ([`whimbrel_core::GatewayPublic::id`]); `None` for a device that knows its gateway by
+    /// none. See [`crate::Handle::announce_key`].
+    pub gateway_key_id: Option<u8>,
 }

@@ -182,6 +182,7 @@ impl Shard {
             key,
             device: offer.device(),
             counter,
+            gateway_key_id: offer.gateway_key_id(),
             cid,
             paths: Paths::new(path),
             durable,

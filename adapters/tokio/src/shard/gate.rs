@@ -126,8 +126,8 @@ impl Shard {
                 return;
             }
         };
-        let gateway_key = authentic.gateway_key_id().filter(|_| record.pattern == Pattern::NkPsk0);
-        let proof = Proof { counter: authentic.counter(), key: key.clone(), gateway_key };
+        let gateway_key_id = (record.pattern == Pattern::NkPsk0).then(|| authentic.gateway_key_id()).flatten();
+        let proof = Proof { counter: authentic.counter(), key: key.clone(), gateway_key_id };
         let request = Request::Sealed(Box::new(SealedRequest { opened, terms, counter: proof.counter }));
         self.ask(path, request, Some(proof), seat, permit);
     }

@@ -1,6 +1,7 @@
 //! What the application told the shard since the last turn.
 
 use super::Shard;
+use super::table::Entry;
 use crate::event::SessionKey;
 use crate::hello::Verdict;
 
@@ -24,14 +25,14 @@ impl Shard {
         if let Some(keys) = mail.keys {
             self.links.guard.set_keys(keys);
         }
-        // After the verdicts: this is for what those opened, too.
-        for (session, key) in mail.announced {
-            let now = self.now;
-            if let Some((index, entry)) = self.table.entry_of(session) {
-                entry.session.announce_key(now, key);
-                self.touch(index);
+        if let Some(key) = mail.announced {
+            self.announced = Some(key);
+            let live = self.table.open().filter_map(|(index, entry)| entry.live.then_some(index));
+            for index in live.collect::<Vec<_>>() {
+                self.announce_key(index);
             }
         }
+        // After the verdicts: what those opened ends too.
         for device in mail.disconnect {
             self.disconnect(device);
         }
@@ -40,6 +41,16 @@ impl Shard {
             for index in self.table.questions() {
                 self.table.drop_question(index);
             }
+        }
+    }
+
+    /// Tells a device of our key, if it knows another.
+    pub(super) fn announce_key(&mut self, index: usize) {
+        let (now, Some(key)) = (self.now, self.announced) else { return };
+        let news = |entry: &&mut Entry| entry.gateway_key_id.is_some_and(|id| id != key.id());
+        if let Some(entry) = self.table.entry(index).filter(news) {
+            entry.session.announce_key(now, key);
+            self.touch(index);
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) device: DeviceId,
     /// The number of the attempt that opened it, if it is sealed.
     pub(crate) counter: Option<u64>,
+    /// Which of our keys the device knows, if any.
+    pub(crate) gateway_key_id: Option<u8>,
     pub(crate) cid: ConnectionId,
     pub(crate) paths: Paths,
     /// One bit per stream, by its byte on the wire (0 to 127).

@@ -50,6 +50,7 @@ fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
         key,
         device: hello.device(),
         counter: request.counter(),
+        gateway_key_id: None,
         cid,
         paths: Paths::new(path()),
         durable: 0,

@@ -11,8 +11,7 @@ use std::collections::HashMap;
 
 use whimbrel_core::{
     BootEpoch, ChannelConfig, ChannelId, CloseReason, Config, Credentials, DeviceKey, Event, GatewayKeys,
-    GatewayPublic, GatewaySecret, Identity, Large, PathId, Pattern, SchemaId, SeqNo, Session, StreamAdmission,
-    StreamEpoch,
+    GatewaySecret, Identity, Large, PathId, Pattern, SchemaId, SeqNo, Session, StreamAdmission, StreamEpoch,
 };
 
 use super::*;
@@ -143,9 +142,6 @@ struct World {
     /// What it stored, in order.
     stored: HashMap<DeviceId, Vec<Vec<u8>>>,
     proofs: Vec<Proof>,
-    sessions: HashMap<DeviceId, SessionKey>,
-    /// The key that it tells to devices which used another.
-    announced: Option<GatewayPublic>,
 }
 
 impl World {
@@ -181,8 +177,8 @@ impl World {
         let now = Instant::from_millis(1000);
         let shard = Shard::new(0, Arc::new(config), now, Outgoing::new(1 << 20, 1), links);
         let events = Events { receiver, progress: vec![progress] };
-        let (stored, sessions, proofs) = (HashMap::new(), HashMap::new(), Vec::new());
-        Self { shard, sender, events, devices, now, awake: true, stored, sessions, proofs, announced: None }
+        let (stored, proofs) = (HashMap::new(), Vec::new());
+        Self { shard, sender, events, devices, now, awake: true, stored, proofs }
     }
 
     /// One turn of the shard, and what it sends.
@@ -209,9 +205,6 @@ impl World {
             None => return false,
             Some(GatewayEvent::Hello(hello)) => {
                 if let Some(proof) = &hello.proof {
-                    let news = self.announced.filter(|key| proof.gateway_key.is_some_and(|id| id != key.id()));
-                    news.into_iter().for_each(|key| self.shard.links.mailbox.announce_key(hello.session, key));
-                    self.sessions.insert(hello.device, hello.session);
                     self.devices.change(hello.device, |record| record.counter = Some(proof.counter));
                     self.proofs.push(proof.clone());
                 }

@@ -121,8 +121,7 @@ fn devices_are_told_of_a_new_key_and_use_it_the_next_time() {
     world.run(100, &mut devices[..1]);
     let both = GatewayKeys::new(secret(2), [9; 32]).with_second(secret(1));
     world.shard.links.mailbox.set_keys(Arc::new(both));
-    world.announced = Some(secret(2).public());
-    world.shard.links.mailbox.announce_key(world.sessions[&name("honest")], secret(2).public());
+    world.shard.links.mailbox.announce_key(secret(2).public());
     world.run(100, &mut devices);
     assert!(devices.iter().all(|device| device.told == Some(secret(2).public())));
     // The gateway comes back with the new key alone.
@@ -134,7 +133,7 @@ fn devices_are_told_of_a_new_key_and_use_it_the_next_time() {
     devices.iter_mut().for_each(|device| device.send(now, 1));
     world.run(3000, &mut devices);
     assert_eq!(world.stats().sessions, 2);
-    let ids = |proofs: &[Proof]| proofs.iter().map(|proof| proof.gateway_key).collect::<Vec<_>>();
+    let ids = |proofs: &[Proof]| proofs.iter().map(|proof| proof.gateway_key_id).collect::<Vec<_>>();
     assert_eq!(ids(&proofs), [Some(secret(1).public().id()); 2]);
     assert_eq!(ids(&world.proofs), [Some(secret(2).public().id()); 2]);
 }
