@@ -96,6 +96,7 @@ pub(crate) fn path_of(world: &mut World) -> PathId {
     let before = world.devices[0].received.len();
     world.gateway.peers[0].load.add(COMMANDS, 1, (8, 8));
     assert!(world.run_until(LIMIT, |world| world.devices[0].received.len() > before), "{}", world.place());
+    world.run_for(Duration::from_secs(5));
     world.devices[0].path_at_gateway.unwrap()
 }
 
@@ -107,4 +108,11 @@ pub(crate) fn answers(world: &mut World) -> Vec<Vec<u8>> {
 /// The datagrams of a recording that went this way.
 pub(crate) fn recorded(world: &World, by_gateway: bool) -> Vec<Vec<u8>> {
     world.history.iter().filter(|(from, _)| *from == by_gateway).map(|(_, datagram)| datagram.clone()).collect()
+}
+
+impl State {
+    /// What the device knows.
+    pub(crate) fn device_part(&self) -> impl PartialEq + core::fmt::Debug + use<> {
+        self.device
+    }
 }
