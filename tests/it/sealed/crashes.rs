@@ -87,7 +87,8 @@ fn at_every_step() {
 
 #[test]
 fn twice_within_a_few_steps() {
-    for (seed, death) in (0..12).zip([Death::Gateway, Death::Device, Death::Erased, Death::SetBack].into_iter().cycle()) {
+    for (seed, death) in (0..12).zip([Death::Gateway, Death::Device, Death::Erased, Death::SetBack].into_iter().cycle())
+    {
         for step in 0..8 {
             let Some(mut world) = after(world(seed, SEALED[0]), step) else { break };
             strike(&mut world, death);

@@ -92,7 +92,9 @@ fn of_packets_both_ways() {
                 flip(world, false, 0);
                 world.network.fates_down = [Fate::Late(HELD)].into();
                 let before = world.history.len();
-                assert!(world.run_until(LIMIT, |world| world.history[before..].iter().any(|(by_gateway, _)| *by_gateway)));
+                assert!(
+                    world.run_until(LIMIT, |world| world.history[before..].iter().any(|(by_gateway, _)| *by_gateway))
+                );
                 flip(world, true, 0);
             }
         });

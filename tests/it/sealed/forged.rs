@@ -162,7 +162,8 @@ fn answers_to_an_earlier_hello() {
             talk(world, 5);
             let first = hellos(world).into_iter().find(|hello| hello[3] == 6).unwrap();
             let mut genuine = every_answer(&first, 6, 0, protection);
-            genuine.extend(recorded(world, true).into_iter().filter(|datagram| kind(datagram) == Some(LongType::Accept)));
+            genuine
+                .extend(recorded(world, true).into_iter().filter(|datagram| kind(datagram) == Some(LongType::Accept)));
             assert!(genuine.len() >= 6);
             if forge {
                 hand_all(world, &forgeries(&first, &genuine, 6));

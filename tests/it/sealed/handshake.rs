@@ -65,7 +65,9 @@ fn a_device_that_hears_nothing_repeats_one_hello() {
 #[test]
 fn a_device_that_moves_while_it_opens_its_session() {
     for pattern in SEALED {
-        for fates in [[Fate::Lose, Fate::Pass], [Fate::Pass, Fate::Lose], [Fate::Late(Duration::from_secs(2)), Fate::Pass]] {
+        for fates in
+            [[Fate::Lose, Fate::Pass], [Fate::Pass, Fate::Lose], [Fate::Late(Duration::from_secs(2)), Fate::Pass]]
+        {
             let mut world = setup(3, pattern).build();
             world.network.fates_down = fates.into();
             world.run_for(Duration::from_millis(7));

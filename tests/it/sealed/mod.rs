@@ -77,16 +77,12 @@ pub(crate) fn state(world: &mut World) -> State {
     let sink = &peer.sink;
     State {
         device: (session.hello_id(), session.is_established(), ledger, received_ledger, received, device.flash.epoch),
-        stored: (
-            device.oracle.stored_count(),
-            sink.duplicates,
-            sink.epochs(CHANNEL.live()),
-            sink.lowest_counter(),
-        ),
+        stored: (device.oracle.stored_count(), sink.duplicates, sink.epochs(CHANNEL.live()), sink.lowest_counter()),
         pending: peer.pending.iter().map(|session| session.hello_id()).collect(),
-        gateway: peer.live.as_mut().map(|session| {
-            (session.hello_id(), session.local_cid(), session.ledger(), *session.received_ledger())
-        }),
+        gateway: peer
+            .live
+            .as_mut()
+            .map(|session| (session.hello_id(), session.local_cid(), session.ledger(), *session.received_ledger())),
         opened: world.gateway.turned.opened,
     }
 }
