@@ -9,6 +9,7 @@ mod replay;
 mod restart;
 mod rotation;
 mod sleep;
+mod sources;
 
 use whimbrel_core::{ChannelConfig, ChannelId, Duration, PathId, Protection, SchemaId};
 use whimbrel_tests::{CHANNEL, Setup, World};
