@@ -153,6 +153,7 @@ impl Identity {
     /// A device without keys: anybody can read, forge and replay what it says. For bring-up, and for networks
     /// that are protected in other ways; the gateway must have been told to take such devices. `boot_epoch`: how
     /// many times the device has booted; 0 when it does not count.
+    #[cfg(feature = "plain")]
     pub const fn insecure_plain(device: DeviceId, boot_epoch: u32) -> Self {
         Self {
             device,

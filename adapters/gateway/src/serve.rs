@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 use whimbrel_tokio::{Endpoint, EndpointStats};
 
 use crate::command::Running;
@@ -58,6 +58,9 @@ impl Gateway {
     /// Outside a tokio runtime with I/O and time.
     pub async fn start(config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
+        if config.insecure_plain {
+            warn!("sessions are not protected: anybody can be any device, and read, forge and replay readings");
+        }
         let opened = Opened::open(&config).await?;
         let bound = Endpoint::bind(config.listen, opened.protection(), config.endpoint.clone()).await;
         let (endpoint, events) = match bound {

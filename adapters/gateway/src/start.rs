@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::oneshot;
-use whimbrel_core::GatewayKeys;
+use whimbrel_core::{GatewayKeys, GatewayPublic};
 use whimbrel_tokio::{Events, Handle, Protection};
 
 use crate::command::{self, ControlSocket, Running, Service};
@@ -27,8 +27,8 @@ pub(crate) struct Opened {
     sink: Sqlite,
     registry: Registry,
     socket: ControlSocket,
-    /// `None` in plain mode.
-    keys: Option<GatewayKeys>,
+    /// Those that the endpoint takes, and the one that devices are told; `None` in plain mode.
+    keys: Option<(GatewayKeys, GatewayPublic)>,
     directory: Arc<Directory>,
     database: Arc<Database>,
 }
@@ -51,7 +51,7 @@ impl Opened {
     /// How the endpoint is to protect its sessions.
     pub(crate) fn protection(&self) -> Protection {
         match &self.keys {
-            Some(keys) => Protection::sealed(Arc::clone(&self.directory) as _, keys.clone()),
+            Some((keys, _)) => Protection::sealed(Arc::clone(&self.directory) as _, keys.clone()),
             None => Protection::InsecurePlain,
         }
     }
@@ -71,7 +71,10 @@ impl Opened {
         control: Arc<Control>,
         counters: Arc<Counters>,
     ) -> Result<Started, GatewayError> {
-        let Self { sink, registry, socket, directory, .. } = self;
+        let Self { sink, registry, socket, keys, directory, .. } = self;
+        if let Some((_, public)) = keys {
+            endpoint.announce_key(public);
+        }
         let worker = Worker::new(config, events, endpoint.clone(), control, counters, directory);
         let (tell_done, done) = oneshot::channel();
         let work = move || {
@@ -99,7 +102,7 @@ fn open(path: &Path, is_sealed: bool) -> Result<Opened, GatewayError> {
         })?;
         let socket = ControlSocket::bind(Arc::clone(&database))
             .map_err(|reason| GatewayError::Control { path: ControlSocket::path(&database), reason })?;
-        Ok((registry, keys.map(|(_, keys)| keys), socket))
+        Ok((registry, keys.map(|(info, keys)| (keys, info.public)), socket))
     };
     match opened() {
         Ok((registry, keys, socket)) => {

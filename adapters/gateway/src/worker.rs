@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use tracing::{debug, warn};
-use whimbrel_core::{CloseReason, StreamAdmission};
+use whimbrel_core::CloseReason;
 use whimbrel_tokio::{Committed, Events, GatewayEvent, Handle, HelloRequest};
 
 use crate::control::Control;
@@ -171,31 +171,19 @@ impl Worker {
         let _order = self.directory.change();
         let device = hello.device;
         let proof = hello.proof.as_ref().map(|proof| {
-            let whimbrel_tokio::Proof { counter, key, gateway_key } = proof;
-            Proof { counter: *counter, key, gateway_key: *gateway_key }
+            let whimbrel_tokio::Proof { counter, key, gateway_key_id } = proof;
+            Proof { counter: *counter, key, gateway_key: *gateway_key_id }
         });
         let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof };
         match sink.admit(&request) {
             Ok(streams) => {
+                if let Some(proof) = &hello.proof {
+                    self.directory.admitted(&device, proof);
+                }
                 self.counters.add(&Stored { admitted: 1, ..Stored::default() });
-                self.accept(hello, streams);
+                hello.accept(streams);
             }
             Err(reason) => self.turn_away(&reason, hello),
-        }
-    }
-
-    fn accept(&self, hello: HelloRequest, streams: Vec<StreamAdmission>) {
-        let (device, session, proof) = (hello.device, hello.session, hello.proof.clone());
-        if let Some(proof) = &proof {
-            self.directory.admitted(&device, session, proof);
-        }
-        hello.accept(streams);
-        // It came by the gateway's former key: it is told the one that it shall use.
-        let used = proof.and_then(|proof| proof.gateway_key);
-        if let (Some(used), Some(key)) = (used, self.directory.gateway())
-            && used != key.id()
-        {
-            self.endpoint.announce_key(session, key);
         }
     }
 

@@ -57,9 +57,7 @@ impl Endpoint {
         check(&config)?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(EndpointError::Random)?;
-        if matches!(protection, Protection::InsecurePlain) {
-            tracing::warn!("sessions are not protected: anybody can read, forge and replay them");
-        }
+        let kind = format!("{protection:?}");
         let guard = Guard::new(protection, secret);
         let bind_error = |source| EndpointError::Bind { address: listen, source };
         let sockets = bind_all(listen, config.shards).map_err(bind_error)?;
@@ -99,7 +97,7 @@ impl Endpoint {
             tasks.spawn(shard::run(shard, inputs));
             shards.push(handle);
         }
-        tracing::info!(address = %local_addr, shards = shards.len(), "endpoint bound");
+        tracing::info!(address = %local_addr, shards = shards.len(), protection = kind, "endpoint bound");
         Ok((Self { local_addr, handle: Handle { shards: shards.into() }, tasks }, Events { receiver, progress }))
     }
 
@@ -179,11 +177,12 @@ impl Handle {
         }
     }
 
-    /// Tells the device of a session, under seal, by which key it shall know the gateway from its next handshake on. Not a
-    /// device of a pattern that needs none ([`crate::Proof::gateway_key`]). A session that is gone is ignored.
-    pub fn announce_key(&self, session: SessionKey, key: GatewayPublic) {
-        if let Some(shard) = self.shards.get(usize::from(session.shard)) {
-            shard.mailbox.announce_key(session, key);
+    /// Tells devices, under seal, of a key of the gateway: those whose session is open now, and those that come later,
+    /// except who used it already. A device takes it from its next handshake on; until all did
+    /// ([`crate::Proof::gateway_key_id`]), the former key must stay among the endpoint's keys.
+    pub fn announce_key(&self, key: GatewayPublic) {
+        for shard in self.shards.iter() {
+            shard.mailbox.announce_key(key);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is bounded without ever refusing: commits of the same stream merge (only the highest number
 //! matters), there is at most one verdict per handshake that awaits one, of the lists and keys only the newest count,
-//! a device or a session is named once, and downlink messages come by a bounded channel of their own.
+//! a device is named once, and downlink messages come by a bounded channel of their own.
 
 use core::mem;
 use std::collections::{HashMap, HashSet};
@@ -22,8 +22,8 @@ pub(crate) struct Mail {
     pub(crate) verdicts: Vec<(SessionKey, Verdict)>,
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) keys: Option<Arc<GatewayKeys>>,
-    /// Keys that devices are to be told.
-    pub(crate) announced: HashMap<SessionKey, GatewayPublic>,
+    /// What devices are told.
+    pub(crate) announced: Option<GatewayPublic>,
     /// Devices whose sessions end.
     pub(crate) disconnect: HashSet<DeviceId>,
     pub(crate) shutdown: bool,
@@ -62,8 +62,8 @@ impl Mailbox {
         self.posted.notify_one();
     }
 
-    pub(crate) fn announce_key(&self, session: SessionKey, key: GatewayPublic) {
-        self.lock().announced.insert(session, key);
+    pub(crate) fn announce_key(&self, key: GatewayPublic) {
+        self.lock().announced = Some(key);
         self.posted.notify_one();
     }
 

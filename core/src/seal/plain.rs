@@ -1,11 +1,8 @@
 //! Plain protection: a CRC-32 bound to the session.
 
-use super::Direction;
+use super::{Direction, PLAIN_TRAILER};
 use crate::PacketNumber;
 use crate::wire::crc::Crc32;
-
-/// Bytes of the trailer.
-pub(crate) const TRAILER: usize = 4;
 
 /// What binds packets to one session: the nonces of both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +13,7 @@ pub(crate) struct PlainKeys {
 
 impl PlainKeys {
     /// CRC-32 over both nonces, the direction, the full packet number, and the packet.
-    fn trailer(&self, way: Direction, pn: PacketNumber, packet: &[u8]) -> [u8; TRAILER] {
+    fn trailer(&self, way: Direction, pn: PacketNumber, packet: &[u8]) -> [u8; PLAIN_TRAILER] {
         let mut crc = Crc32::new();
         crc.update(&self.device.to_le_bytes());
         crc.update(&self.gateway.to_le_bytes());

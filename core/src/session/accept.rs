@@ -6,8 +6,8 @@ use crate::channel::assembly::AssemblyState;
 use crate::channel::outbox::Takes;
 use crate::channel::reorder::ReorderState;
 use crate::channel::streams::ReceiveStream;
-use crate::seal::{Keys, PlainKeys};
-use crate::wire::{Accept, AcceptFields, AcceptedStream, emit_accept};
+use crate::seal::Keys;
+use crate::wire::{Accept, AcceptFields, AcceptedStream};
 use crate::{CloseReason, SeqNo, StreamEpoch, StreamId};
 
 #[cfg(feature = "seal")]
@@ -36,11 +36,13 @@ pub struct Admission<'a> {
 }
 
 /// What a gateway answers a HELLO with, until it hears that it arrived.
+#[cfg_attr(feature = "seal", expect(clippy::large_enum_variant, reason = "there is no heap"))]
 #[derive(Debug)]
 pub(super) enum Answering {
     /// Nothing: a device, or a session that is established.
     None,
     /// An ACCEPT that echoes the HELLO's name.
+    #[cfg(feature = "plain")]
     Plain,
     #[cfg(feature = "seal")]
     Sealed(Accepting),
@@ -61,7 +63,11 @@ impl Engine<'_> {
         if !core::mem::take(&mut self.st.accept_due) || self.st.phase == Phase::Closed {
             return None;
         }
-        let nonce = if let Keys::Plain(keys) = &self.st.keys { keys.gateway } else { 0 };
+        let nonce = match &self.st.keys {
+            #[cfg(feature = "plain")]
+            Keys::Plain(keys) => keys.gateway,
+            _ => 0,
+        };
         let fields = AcceptFields { echo: self.st.id, nonce, cid: self.st.local_cid, limits: self.st.limits() };
         let receive = self.mem.receive.get(..usize::from(self.st.receive_len)).unwrap_or(&[]);
         let accepted = receive.iter().map(|stream| AcceptedStream {
@@ -75,7 +81,8 @@ impl Engine<'_> {
         let len = match &mut self.st.answering {
             // The device has its answer.
             Answering::None => return None,
-            Answering::Plain => emit_accept(&fields, accepted, offered, buf).ok()?,
+            #[cfg(feature = "plain")]
+            Answering::Plain => crate::wire::emit_accept(&fields, accepted, offered, buf).ok()?,
             #[cfg(feature = "seal")]
             Answering::Sealed(accepting) => accepting.emit(&fields, accepted, offered, buf)?,
         };
@@ -85,15 +92,6 @@ impl Engine<'_> {
             return None;
         }
         Some(len)
-    }
-
-    /// A plain ACCEPT arrived. Says whether it was for us and whole.
-    pub(super) fn on_plain_accept(&mut self, accept: &Accept<'_>) -> bool {
-        if self.st.hello.id() != Some(accept.echo()) {
-            self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
-            return false;
-        }
-        self.on_accept(accept, Keys::Plain(PlainKeys { device: accept.echo(), gateway: accept.nonce() }))
     }
 
     /// An ACCEPT of the gateway to our HELLO. Says whether it was whole.

@@ -2,17 +2,21 @@
 
 use super::state::{Engine, Phase, State};
 use crate::seal::Direction;
-use crate::wire::{Accept, LongHeader, LongType, Refuse, RefuseCode, Reset, is_intact};
-use crate::{CloseReason, DecodeError, PathId};
+use crate::wire::RefuseCode;
+use crate::{CloseReason, PathId};
 
 #[cfg(feature = "seal")]
 use super::hello::Attempt;
+#[cfg(feature = "seal")]
+use crate::DecodeError;
 #[cfg(feature = "seal")]
 use crate::gate;
 #[cfg(feature = "seal")]
 use crate::seal::mac;
 #[cfg(feature = "seal")]
 use crate::wire::answer::{Answer, AnswerKind, Received};
+#[cfg(feature = "seal")]
+use crate::wire::{LongHeader, LongType};
 
 impl State {
     /// The session ends here for good, for a reason that the application is told.
@@ -30,39 +34,10 @@ impl Engine<'_> {
         if self.st.is_sealed_device() {
             return self.handle_sealed_answer(path, datagram);
         }
-        let kind = match LongHeader::parse(datagram) {
-            Ok((header, _)) => header.kind,
-            Err(DecodeError::Truncated) => return self.drop_for(|dropped| &mut dropped.truncated),
-            Err(_) if is_intact(datagram) => return self.drop_for(|dropped| &mut dropped.malformed),
-            Err(_) => return self.drop_for(|dropped| &mut dropped.unauthentic),
-        };
-        if !is_intact(datagram) {
-            return self.drop_for(|dropped| &mut dropped.unauthentic);
-        }
-        if self.st.identity.is_none() || self.st.phase == Phase::Closed {
-            return self.drop_for(|dropped| &mut dropped.unexpected);
-        }
-        let done = match kind {
-            LongType::Accept => Accept::parse(datagram).map(|accept| {
-                if self.on_plain_accept(&accept) {
-                    self.st.paths.set(path);
-                }
-            }),
-            LongType::Reset => Reset::parse(datagram).map(|reset| self.on_reset(reset.cause_tag)),
-            LongType::Refuse => Refuse::parse(datagram).map(|refuse| {
-                if self.st.hello.id() == Some(refuse.echo) {
-                    self.on_refuse(refuse.code);
-                } else {
-                    self.drop_for(|dropped| &mut dropped.unexpected);
-                }
-            }),
-            _ => return self.drop_for(|dropped| &mut dropped.unexpected),
-        };
-        match done {
-            Ok(()) => {}
-            Err(DecodeError::Version) => self.drop_for(|dropped| &mut dropped.version),
-            Err(_) => self.drop_for(|dropped| &mut dropped.malformed),
-        }
+        #[cfg(feature = "plain")]
+        self.handle_plain_answer(path, datagram);
+        #[cfg(not(feature = "plain"))]
+        self.drop_for(|dropped| &mut dropped.unexpected);
     }
 
     /// A long packet to a device that seals: its MAC is checked before anything else is done.
@@ -141,7 +116,7 @@ impl Engine<'_> {
 
     /// A RESET that quotes one of our last packets: the gateway does not know the session. In the plain mode it may
     /// be forged, so the session stays until a new one is accepted.
-    fn on_reset(&mut self, cause_tag: [u8; 4]) {
+    pub(super) fn on_reset(&mut self, cause_tag: [u8; 4]) {
         // Packet numbers begin at 0: places that this session has not used hold nothing of it.
         let used = usize::try_from(self.st.recovery.next_pn.value()).unwrap_or(usize::MAX);
         let quoted = self.st.trailers.iter().take(used).any(|trailer| *trailer == cause_tag);
@@ -156,7 +131,7 @@ impl Engine<'_> {
     }
 
     /// REFUSE: the gateway will not have us.
-    fn on_refuse(&mut self, code: RefuseCode) {
+    pub(super) fn on_refuse(&mut self, code: RefuseCode) {
         match code {
             RefuseCode::Refused => self.st.give_up(CloseReason::Refused),
             RefuseCode::Version => self.st.give_up(CloseReason::Version),

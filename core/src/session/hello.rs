@@ -8,7 +8,7 @@ use crate::channel::outbox::Outbox;
 use crate::channel::streams::SendStream;
 use crate::recovery::pto;
 use crate::seq::Position;
-use crate::wire::{HelloFields, OfferedStream, emit_hello};
+use crate::wire::OfferedStream;
 use crate::{Delivery, Duration, Instant};
 
 #[cfg(feature = "seal")]
@@ -17,15 +17,15 @@ use super::sealed_hello::{Refusal, SealedAttempt};
 use crate::{CloseReason, Event};
 
 /// One attempt to open a session.
+#[cfg_attr(feature = "seal", expect(clippy::large_enum_variant, reason = "there is no heap"))]
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// None is being made.
     None,
     /// One is to be made.
     Due,
-    Plain {
-        nonce: u64,
-    },
+    #[cfg(feature = "plain")]
+    Plain { nonce: u64 },
     #[cfg(feature = "seal")]
     Sealed(SealedAttempt),
 }
@@ -73,9 +73,11 @@ impl HelloState {
     }
 
     /// Names the HELLO that waits for an answer.
+    #[cfg(feature = "plain")]
     pub(super) fn id(&self) -> Option<u64> {
         match &self.attempt {
             Attempt::None | Attempt::Due => None,
+            #[cfg(feature = "plain")]
             Attempt::Plain { nonce } => Some(*nonce),
             #[cfg(feature = "seal")]
             Attempt::Sealed(attempt) => attempt.id(),
@@ -188,7 +190,8 @@ impl Engine<'_> {
     #[cfg(feature = "seal")]
     fn change_gateway_key(&mut self) {
         let hello = &self.st.hello;
-        let unanswered = hello.tries > 0 && hello.tries % 4 == 0 && matches!(hello.attempt, Attempt::Sealed(_));
+        let unanswered =
+            hello.tries > 0 && hello.tries.is_multiple_of(4) && matches!(hello.attempt, Attempt::Sealed(_));
         let other = self.st.credentials().is_some_and(|credentials| credentials.gateways[1].is_some());
         if unanswered && other {
             self.st.hello.second = !self.st.hello.second;
@@ -196,21 +199,27 @@ impl Engine<'_> {
         }
     }
 
-    /// Makes what the attempt needs, and holds what its HELLO says.
-    fn start_attempt(&mut self) -> Option<()> {
+    /// `None` when there can be none now.
+    fn new_attempt(&mut self) -> Option<Attempt> {
         #[cfg(feature = "seal")]
-        let attempt = match self.st.start_sealed() {
-            Ok(Some(attempt)) => Attempt::Sealed(attempt),
-            Ok(None) => Attempt::Plain { nonce: self.st.draw() },
+        match self.st.start_sealed() {
+            Ok(Some(attempt)) => return Some(Attempt::Sealed(attempt)),
+            Ok(None) => {}
             Err(Refusal::NotStored) => return None,
             Err(Refusal::NoKey) => {
                 self.st.give_up(CloseReason::Keys);
                 return None;
             }
-        };
-        #[cfg(not(feature = "seal"))]
-        let attempt = Attempt::Plain { nonce: self.st.draw() };
-        self.st.hello.attempt = attempt;
+        }
+        #[cfg(feature = "plain")]
+        return Some(Attempt::Plain { nonce: self.st.draw() });
+        #[cfg(not(feature = "plain"))]
+        None
+    }
+
+    /// Makes what the attempt needs, and holds what its HELLO says.
+    fn start_attempt(&mut self) -> Option<()> {
+        self.st.hello.attempt = self.new_attempt()?;
         let mut outbox = self.outbox();
         for at in 0..outbox.streams.len() {
             let Some(stream) = outbox.streams.get(at).copied() else { break };
@@ -223,22 +232,13 @@ impl Engine<'_> {
     }
 
     fn emit_attempt(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let nonce = match self.st.hello.attempt {
-            Attempt::None | Attempt::Due => return None,
-            Attempt::Plain { nonce } => nonce,
+        match self.st.hello.attempt {
+            Attempt::None | Attempt::Due => None,
+            #[cfg(feature = "plain")]
+            Attempt::Plain { nonce } => self.emit_plain_hello(nonce, buf),
             #[cfg(feature = "seal")]
-            Attempt::Sealed(_) => return self.emit_sealed_hello(buf),
-        };
-        let identity = self.st.identity.as_ref()?;
-        let fields = HelloFields {
-            device: identity.device,
-            nonce,
-            boot_epoch: identity.boot_epoch,
-            reply_cid: self.st.local_cid,
-            limits: self.st.limits(),
-        };
-        let own = self.mem.send.get(..usize::from(self.st.send_len)).unwrap_or(&[]);
-        emit_hello(&fields, own.iter().map(offer), buf).ok()
+            Attempt::Sealed(_) => self.emit_sealed_hello(buf),
+        }
     }
 }
 

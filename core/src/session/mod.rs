@@ -13,6 +13,8 @@ mod events;
 mod gateway_key;
 mod hello;
 mod path;
+#[cfg(feature = "plain")]
+mod plain;
 mod receive;
 mod received;
 mod recover;
@@ -273,5 +275,5 @@ impl<M: Memory> Session<M> {
 mod sealed_tests;
 #[cfg(all(test, feature = "seal", not(miri)))]
 mod sealed_vectors;
-#[cfg(test)]
+#[cfg(all(test, feature = "plain"))]
 mod tests;

@@ -20,7 +20,7 @@ use crate::recovery::received::{ReceivedPackets, WINDOW};
 use crate::recovery::reordering::Reordering;
 use crate::recovery::rtt::Rtt;
 use crate::recovery::sent_packets::{SentPackets, SentState};
-use crate::seal::{Direction, Handshake, Keys, PlainKeys};
+use crate::seal::{Direction, Handshake, Keys};
 use crate::wire::{DataHead, Limits, Offer, STREAMS_MAX, ShortHeader};
 use crate::{
     ChannelConfig, CloseReason, Config, ConfigError, ConnectionId, Delivery, Duration, Identity, Instant, PacketNumber,
@@ -283,9 +283,13 @@ impl State {
         state.outbox.peer_slot = state.peer.max_slot;
         (state.id, state.hello_len) = (offer.id(), offer.opened().len);
         (state.answering, state.keys) = match &offer.opened().handshake {
+            #[cfg(feature = "plain")]
             Handshake::Plain => {
-                (Answering::Plain, Keys::Plain(PlainKeys { device: offer.id(), gateway: state.draw() }))
+                let keys = crate::seal::PlainKeys { device: offer.id(), gateway: state.draw() };
+                (Answering::Plain, Keys::Plain(keys))
             }
+            #[cfg(not(feature = "plain"))]
+            Handshake::Plain => return Err(ConfigError::Handshake),
             #[cfg(feature = "seal")]
             Handshake::Sealed(hello) => {
                 let (accepting, keys) = Accepting::new(hello, local_cid, state.secrets.draw())?;

@@ -74,10 +74,7 @@ impl Service {
         let (info, keys) = self.registry.change_keys(change)?;
         if let Some(sessions) = &self.sessions {
             sessions.set_keys(keys);
-            // Who opens a session from here on is told then.
-            for session in self.registry.sessions_by_another(&info.public) {
-                sessions.announce_key(session, info.public);
-            }
+            sessions.announce_key(info.public);
             info!(public = hex::encode(info.public.as_bytes()), "{what}");
         }
         Ok(Answer::Gateway(info))

@@ -165,7 +165,7 @@ fn in_entry(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Entry)> {
         next_key: row.get::<_, Option<[u8; 32]>>(4)?.map(DeviceKey::new),
         counter: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
     };
-    Ok((id(row, 0)?, Entry { name: name(row, 1)?, record, session: None }))
+    Ok((id(row, 0)?, Entry { name: name(row, 1)?, record }))
 }
 
 fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<DeviceName> {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use whimbrel_core::{DeviceId, GatewayPublic};
-use whimbrel_tokio::{DeviceRecord, Proof, SessionKey};
+use whimbrel_core::DeviceId;
+use whimbrel_tokio::{DeviceRecord, Proof};
 
 use super::DeviceName;
 
@@ -12,8 +12,6 @@ use super::DeviceName;
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     devices: RwLock<HashMap<DeviceId, Entry>>,
-    /// The gateway's key that devices are told.
-    gateway: RwLock<Option<GatewayPublic>>,
     changes: Mutex<()>,
 }
 
@@ -22,8 +20,6 @@ pub(crate) struct Directory {
 pub(crate) struct Entry {
     pub(super) name: DeviceName,
     pub(super) record: DeviceRecord,
-    /// The session that it was let in for last, if it knows the gateway by a key; and that key's short id.
-    pub(super) session: Option<(SessionKey, u8)>,
 }
 
 /// Held from before a change's transaction until the change is in the directory, and in what follows
@@ -50,35 +46,16 @@ impl Directory {
     /// A device as it is now; `None`: it is revoked.
     pub(super) fn put(&self, device: DeviceId, entry: Option<Entry>) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
-        let former = devices.remove(&device);
-        if let Some(entry) = entry {
-            devices.insert(device, Entry { session: former.and_then(|former| former.session), ..entry });
-        }
+        match entry {
+            Some(entry) => devices.insert(device, entry),
+            None => devices.remove(&device),
+        };
     }
 
-    /// Devices are told this key from here on.
-    pub(super) fn put_gateway(&self, key: GatewayPublic) {
-        *self.gateway.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
-    }
-
-    /// The key that devices are told; `None` in plain mode.
-    pub(crate) fn gateway(&self) -> Option<GatewayPublic> {
-        *self.gateway.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The sessions of devices that know the gateway by another key than this.
-    pub(crate) fn sessions_by_another(&self, key: &GatewayPublic) -> Vec<SessionKey> {
-        let (devices, id) = (self.devices.read().unwrap_or_else(PoisonError::into_inner), key.id());
-        devices.values().filter_map(|entry| entry.session).filter(|(_, used)| *used != id).map(|(key, _)| key).collect()
-    }
-
-    /// A handshake of `device` was stored, and opens `session`: its counter is used up, and a new key that was
-    /// used is the only one.
-    pub(crate) fn admitted(&self, device: &DeviceId, session: SessionKey, proof: &Proof) {
+    /// A handshake of `device` was stored: its counter is used up, and a new key that was used is the only one.
+    pub(crate) fn admitted(&self, device: &DeviceId, proof: &Proof) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = devices.get_mut(device) else { return };
-        entry.session = proof.gateway_key.map(|key| (session, key));
-        let record = &mut entry.record;
+        let Some(Entry { record, .. }) = devices.get_mut(device) else { return };
         record.counter = record.counter.max(Some(proof.counter));
         if record.next_key.as_ref() == Some(&proof.key)
             && let Some(key) = record.next_key.take()
@@ -91,5 +68,34 @@ impl Directory {
 impl whimbrel_tokio::Directory for Directory {
     fn find(&self, device: DeviceId) -> Option<DeviceRecord> {
         self.devices.read().unwrap_or_else(PoisonError::into_inner).get(&device).map(|entry| entry.record.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use whimbrel_core::{DeviceKey, Pattern};
+    use whimbrel_tokio::Directory as _;
+
+    #[test]
+    fn a_new_key_takes_the_place_of_the_old_one_when_it_is_used() {
+        let (directory, device) = (Directory::default(), DeviceId::new(b"sim-0").unwrap());
+        let [old, new, other] = [1, 2, 3].map(|byte| DeviceKey::new([byte; 32]));
+        let record =
+            DeviceRecord { pattern: Pattern::NkPsk0, key: old.clone(), next_key: Some(new.clone()), counter: Some(7) };
+        directory.fill(vec![(device, Entry { name: "one".parse().unwrap(), record })]);
+        let found = || directory.find(device).unwrap();
+        let admit = |counter, key: &DeviceKey| {
+            directory.admitted(&device, &Proof { counter, key: key.clone(), gateway_key_id: None });
+        };
+        admit(9, &old);
+        assert_eq!((found().key, found().next_key, found().counter), (old.clone(), Some(new.clone()), Some(9)));
+        admit(8, &other);
+        assert_eq!((found().key, found().next_key, found().counter), (old, Some(new.clone()), Some(9)));
+        admit(10, &new);
+        assert_eq!((found().key, found().next_key, found().counter), (new.clone(), None, Some(10)));
+        directory.put(device, None);
+        admit(11, &new);
+        assert!(directory.find(device).is_none());
     }
 }

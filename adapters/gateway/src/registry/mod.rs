@@ -15,8 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Transaction, TransactionBehavior};
-use whimbrel_core::{DeviceId, GatewayKeys, GatewayPublic, Pattern};
-use whimbrel_tokio::SessionKey;
+use whimbrel_core::{DeviceId, GatewayKeys, Pattern};
 use zeroize::Zeroizing;
 
 use crate::DatabaseError;
@@ -33,14 +32,6 @@ pub struct Registry {
     database: Arc<Database>,
     /// Of a running gateway.
     directory: Option<Arc<Directory>>,
-}
-
-/// What a transaction changed.
-#[derive(Default)]
-struct Changed {
-    devices: Vec<DeviceId>,
-    /// The gateway's key that devices are told.
-    gateway: Option<GatewayPublic>,
 }
 
 /// What to do to the gateway's keys.
@@ -86,7 +77,7 @@ impl Registry {
         self.change(|transaction, changed| {
             let keys = gateway::load_or_make(transaction, self.database.file())?;
             let device = devices::add(transaction, name, pattern, &keys.current)?;
-            changed.devices.push(device.id);
+            changed.push(device.id);
             Ok(device)
         })
     }
@@ -102,13 +93,13 @@ impl Registry {
             let provision = |name| match devices::find(transaction, name)? {
                 Some((_, found)) if found == pattern => devices::rotate(transaction, name, true, &keys.current),
                 Some(_) => {
-                    changed.devices.push(devices::revoke(transaction, name)?);
+                    changed.push(devices::revoke(transaction, name)?);
                     devices::add(transaction, name, pattern, &keys.current)
                 }
                 None => devices::add(transaction, name, pattern, &keys.current),
             };
             let provisioned = names.iter().map(provision).collect::<Result<Vec<_>, RegistryError>>()?;
-            changed.devices.extend(provisioned.iter().map(|device| device.id));
+            changed.extend(provisioned.iter().map(|device| device.id));
             Ok(provisioned)
         })
     }
@@ -130,7 +121,7 @@ impl Registry {
     pub fn revoke(&self, name: &DeviceName) -> Result<DeviceId, RegistryError> {
         self.change(|transaction, changed| {
             let device = devices::revoke(transaction, name)?;
-            changed.devices.push(device);
+            changed.push(device);
             Ok(device)
         })
     }
@@ -144,7 +135,7 @@ impl Registry {
         self.change(|transaction, changed| {
             let keys = gateway::load_or_make(transaction, self.database.file())?;
             let device = devices::rotate(transaction, name, is_now, &keys.current)?;
-            changed.devices.push(device.id);
+            changed.push(device.id);
             Ok(device)
         })
     }
@@ -177,44 +168,36 @@ impl Registry {
     /// Makes the gateway's keys when there are none yet, and changes them. What they are then, for people and for an
     /// endpoint.
     pub(crate) fn change_keys(&self, change: KeyChange) -> Result<(GatewayInfo, GatewayKeys), RegistryError> {
-        self.change(|transaction, changed| {
+        self.change(|transaction, _| {
             let keys = gateway::load_or_make(transaction, self.database.file())?;
             let keys = match change {
                 KeyChange::None => keys,
                 KeyChange::Rotate => gateway::rotate(transaction, keys)?,
                 KeyChange::Retire { is_forced } => gateway::retire(transaction, keys, is_forced)?,
             };
-            let info = gateway::info(transaction, &keys)?;
-            changed.gateway = Some(info.public);
-            Ok((info, keys.for_endpoint()))
+            Ok((gateway::info(transaction, &keys)?, keys.for_endpoint()))
         })
     }
 
-    /// The sessions of a running gateway whose devices know it by another key than this.
-    pub(crate) fn sessions_by_another(&self, key: &GatewayPublic) -> Vec<SessionKey> {
-        self.directory.as_ref().map(|directory| directory.sessions_by_another(key)).unwrap_or_default()
-    }
-
-    /// One transaction, which says what it changed; when it is stored, the directory of a running
+    /// One transaction, which says which devices it changed; when it is stored, the directory of a running
     /// gateway follows.
     fn change<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>, &mut Changed) -> Result<T, RegistryError>,
+        work: impl FnOnce(&Transaction<'_>, &mut Vec<DeviceId>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let order = self.directory.as_ref().map(|directory| (directory, directory.change()));
         let mut connection = self.database.connect()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut changed = Changed::default();
+        let mut changed = Vec::new();
         let done = work(&transaction, &mut changed)?;
         let Some((directory, _order)) = order else {
             transaction.commit()?;
             return Ok(done);
         };
-        let entries = changed.devices.into_iter().map(|device| Ok((device, devices::entry(&transaction, &device)?)));
+        let entries = changed.into_iter().map(|device| Ok((device, devices::entry(&transaction, &device)?)));
         let entries = entries.collect::<rusqlite::Result<Vec<_>>>()?;
         transaction.commit()?;
         entries.into_iter().for_each(|(device, entry)| directory.put(device, entry));
-        changed.gateway.into_iter().for_each(|key| directory.put_gateway(key));
         Ok(done)
     }
 }

@@ -11,9 +11,10 @@ use whimbrel_core::{
 
 use super::Shard;
 use super::paths::Paths;
-use super::table::{Entry, Found, GatewayMemory, Request, stream_bit};
+use super::request::Request;
+use super::table::{Entry, Found, GatewayMemory, stream_bit};
 use crate::event::{GatewayEvent, SessionKey};
-use crate::hello::{HelloRequest, Reply, Verdict};
+use crate::hello::{HelloRequest, Reply};
 use crate::limits::{Allowance, Refusal, Seat, Waiting};
 use crate::protection::Proof;
 use crate::socket::Path;
@@ -126,67 +127,7 @@ impl Shard {
         self.report(Refusal::NoRoom, path);
     }
 
-    /// Verdicts, commits and the word to shut down.
-    pub(super) fn read_mail(&mut self) {
-        let mail = self.links.mailbox.take();
-        for (session, verdict) in mail.verdicts {
-            self.on_verdict(session, verdict);
-        }
-        for ((session, stream), next) in mail.commits {
-            let now = self.now;
-            if let Some((index, entry)) = self.table.entry_of(session) {
-                entry.session.commit(now, stream, next);
-                self.touch(index);
-            }
-        }
-        if let Some(access) = mail.access {
-            self.links.access = access;
-        }
-        if let Some(keys) = mail.keys {
-            self.links.guard.set_keys(keys);
-        }
-        // After the verdicts: this is for what those opened, too.
-        for (session, key) in mail.announced {
-            let now = self.now;
-            if let Some((index, entry)) = self.table.entry_of(session) {
-                entry.session.announce_key(now, key);
-                self.touch(index);
-            }
-        }
-        for device in mail.disconnect {
-            self.disconnect(device);
-        }
-        if mail.shutdown && !self.closing {
-            self.closing = true;
-            for index in self.table.questions() {
-                self.table.drop_question(index);
-            }
-        }
-    }
-
-    fn on_verdict(&mut self, session: SessionKey, verdict: Verdict) {
-        let Some((path, request)) = self.table.take_question(session) else {
-            return;
-        };
-        let index = session.index as usize;
-        let Some(offer) = request.offer() else {
-            return self.table.drop_question(index);
-        };
-        match verdict {
-            Verdict::Accept(streams) => {
-                if !self.accept(session, path, &offer, request.counter(), &streams) {
-                    self.table.drop_question(index);
-                }
-            }
-            Verdict::Refuse(reason) => {
-                self.table.drop_question(index);
-                self.refuse(path, &offer, reason);
-            }
-            Verdict::Silence => self.table.drop_question(index),
-        }
-    }
-
-    fn refuse(&mut self, path: Path, offer: &Offer<'_>, reason: CloseReason) {
+    pub(super) fn refuse(&mut self, path: Path, offer: &Offer<'_>, reason: CloseReason) {
         self.stats.handshakes_refused += 1;
         self.answer(path, |room| match offer.is_sealed() {
             true => gate::refuse(offer, reason, room),
@@ -198,7 +139,7 @@ impl Shard {
     }
 
     /// Opens the session in the place of its question. `false`: it could not be.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         key: SessionKey,
         path: Path,
@@ -241,6 +182,7 @@ impl Shard {
             key,
             device: offer.device(),
             counter,
+            gateway_key_id: offer.gateway_key_id(),
             cid,
             paths: Paths::new(path),
             durable,

@@ -15,7 +15,8 @@ use whimbrel_core::wire::{Claim, VERSION};
 use whimbrel_core::{CloseReason, DecodeError, DeviceKey, Pattern, Protection as Kind};
 
 use super::Shard;
-use super::table::{Found, Request, SealedRequest};
+use super::request::{Request, SealedRequest};
+use super::table::Found;
 use crate::event::GatewayEvent;
 use crate::limits::Refusal;
 use crate::protection::{DeviceRecord, Proof};
@@ -125,8 +126,8 @@ impl Shard {
                 return;
             }
         };
-        let gateway_key = authentic.gateway_key_id().filter(|_| record.pattern == Pattern::NkPsk0);
-        let proof = Proof { counter: authentic.counter(), key: key.clone(), gateway_key };
+        let gateway_key_id = (record.pattern == Pattern::NkPsk0).then(|| authentic.gateway_key_id()).flatten();
+        let proof = Proof { counter: authentic.counter(), key: key.clone(), gateway_key_id };
         let request = Request::Sealed(Box::new(SealedRequest { opened, terms, counter: proof.counter }));
         self.ask(path, request, Some(proof), seat, permit);
     }

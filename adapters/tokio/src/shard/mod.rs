@@ -10,8 +10,10 @@ mod delivery;
 mod gate;
 mod guard;
 mod intake;
+mod mail;
 mod paths;
 mod pump;
+mod request;
 mod strangers;
 mod table;
 mod timers;
@@ -25,7 +27,7 @@ use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
-use whimbrel_core::{ChannelId, DeviceId, Instant, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayPublic, Instant, MessageId};
 
 use self::cid::Open;
 use self::delivery::Inbox;
@@ -113,6 +115,8 @@ pub(crate) struct Shard {
     /// Of packets from blocked sources.
     blocked_resets: Option<Limiter>,
     reports: Reports,
+    /// The key of ours that devices are told.
+    announced: Option<GatewayPublic>,
     stats: EndpointStats,
     now: Instant,
     closing: bool,
@@ -143,6 +147,7 @@ impl Shard {
             resets: resets(per_second),
             blocked_resets: resets(per_second.div_ceil(10)),
             reports: Reports::default(),
+            announced: None,
             stats: EndpointStats::default(),
             now,
             closing: false,

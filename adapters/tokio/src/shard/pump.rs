@@ -100,6 +100,7 @@ impl Shard {
         if let Some(entry) = self.table.entry(index) {
             tracing::debug!(device = %entry.device, session = ?entry.key, "session opened");
         }
+        self.announce_key(index);
         // The deadline for the first packet gave way to the one for silence.
         self.touch(index);
         if let Some(former) = former {
