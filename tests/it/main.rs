@@ -25,6 +25,7 @@ mod random;
 mod redundancy;
 mod reliable_unordered;
 mod reorder;
+mod sealed;
 mod seeds;
 mod seq_wrap;
 mod sleepy;

@@ -10,8 +10,8 @@ use crate::setup::DeviceSetup;
 use firmware_sim::link::Rng;
 use rand::RngCore;
 use whimbrel_core::{
-    BootEpochStorage, ChannelConfig, ChannelId, Config, Credentials, DeviceId, Dormant, Duration, Event, Identity,
-    Instant, PathId, Protection, SeqNo, Session, SuspendError, next_boot_epoch,
+    BootEpochStorage, ChannelConfig, ChannelId, Config, Credentials, DeviceId, DeviceKey, Dormant, Duration, Event,
+    GatewayPublic, Identity, Instant, PathId, Protection, SeqNo, Session, SuspendError, next_boot_epoch,
 };
 
 /// Paths of one device: its number times this, and more.
@@ -52,6 +52,9 @@ pub struct Device {
     pub flash: Flash,
     /// What it was provisioned with; `None` in the plain mode.
     pub credentials: Option<Credentials>,
+    /// Its key, and the gateway's that it used last, for when it is told another.
+    key: DeviceKey,
+    gateway: GatewayPublic,
     /// The address that it sends from. What is sent to another one is lost.
     pub path: PathId,
     /// Where the gateway last sent a datagram to it.
@@ -103,6 +106,8 @@ impl Device {
             session: connect(setup, id, &mut flash, credentials.as_ref(), &mut rng),
             flash,
             credentials,
+            key: keys::device_key(seed, number),
+            gateway: keys::gateway_secret(seed, 0).public(),
             path: PathId(number * PATHS + 1),
             path_at_gateway: None,
             clock: Clock::new(setup.ppm),
@@ -218,6 +223,12 @@ impl Device {
         if self.flash.epoch == Some(epoch) {
             self.session.boot_epoch_stored(self.clock.at(now));
         }
+    }
+
+    /// The gateway said its next key: keeps it for the next boot, and the one in use beside it.
+    pub(crate) fn learn_gateway(&mut self, key: GatewayPublic) {
+        self.credentials = Some(Credentials::nk(self.key.clone(), key).with_second(self.gateway));
+        self.gateway = key;
     }
 
     /// What its session takes the time to be.

@@ -162,6 +162,10 @@ impl World {
                     device.raise_boot_epoch(now, epoch);
                     Ok(())
                 }
+                Event::GatewayKey { key } => {
+                    device.learn_gateway(key);
+                    Ok(())
+                }
                 Event::QueueFreed => {
                     device.load.unblock();
                     Ok(())
