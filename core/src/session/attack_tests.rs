@@ -42,3 +42,44 @@ fn a_path_that_is_never_proved_is_left_in_time() {
         assert_eq!(gateway.state.paths.current(), PATH, "{padding}");
     }
 }
+
+// What sleeps is not told again: credit that the gateway waits for, a key that it heard was taken, a boot epoch.
+#[test]
+fn no_session_falls_asleep_over_what_it_owes() {
+    let awake = || {
+        let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+        exchange(&mut device, &mut gateway);
+        for packet in all(&mut gateway, NOW + Duration::from_secs(2)) {
+            hand(&mut device, &packet);
+        }
+        (device, gateway)
+    };
+    let busy = Err(SuspendError::Busy);
+    assert!(awake().0.suspend().is_ok());
+
+    let (mut device, _) = awake();
+    device.state.receive_len = 1;
+    device.memory.parts().receive.first_mut().unwrap().credit_due = true;
+    assert_eq!(device.suspend(), busy);
+
+    let (mut device, mut gateway) = awake();
+    while device.poll_event().is_some() {}
+    gateway.announce_key(NOW, crate::GatewaySecret::new([10; 32]).public());
+    exchange(&mut device, &mut gateway);
+    assert_eq!(device.suspend(), busy);
+    assert!(matches!(device.poll_event(), Some(Event::GatewayKey { .. })));
+    assert!(device.suspend().is_ok());
+
+    let (mut device, _) = awake();
+    while device.poll_event().is_some() {}
+    device.state.hello.raise_counter(2 << 32);
+    assert_eq!(device.suspend(), busy);
+    assert_eq!(device.poll_event(), Some(Event::BootEpochRaised { epoch: 2 }));
+    // Raised once more before the application was done.
+    device.state.hello.raise_counter(3 << 32);
+    device.boot_epoch_stored(NOW);
+    assert_eq!(device.suspend(), busy);
+    assert_eq!(device.poll_event(), Some(Event::BootEpochRaised { epoch: 3 }));
+    device.boot_epoch_stored(NOW);
+    assert!(device.suspend().is_ok());
+}
