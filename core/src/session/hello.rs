@@ -162,7 +162,9 @@ impl State {
 
     #[cfg(feature = "seal")]
     pub(super) fn boot_epoch_stored(&mut self) {
-        if self.hello.raised.take().is_some() {
+        // If it was raised again meanwhile, it is the former one that was stored: the application will be told.
+        if self.hello.raised == Some(true) {
+            self.hello.raised = None;
             self.hello.at = self.now;
         }
     }

@@ -272,6 +272,8 @@ impl<M: Memory> Session<M> {
 }
 
 #[cfg(all(test, feature = "seal"))]
+mod attack_tests;
+#[cfg(all(test, feature = "seal"))]
 mod sealed_tests;
 #[cfg(all(test, feature = "seal", not(miri)))]
 mod sealed_vectors;

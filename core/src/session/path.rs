@@ -24,6 +24,12 @@ struct Trial {
     budget: u32,
 }
 
+impl Trial {
+    const fn may_probe(&self) -> bool {
+        self.budget as usize >= PROBE_LEN_MAX
+    }
+}
+
 /// The paths of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paths {
@@ -103,8 +109,9 @@ impl Paths {
         }
     }
 
+    /// A trial ends in time even when nothing more may be sent there, if there is a path to go back to.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.trial.filter(|trial| trial.budget as usize >= PROBE_LEN_MAX).map(|trial| trial.at)
+        self.trial.filter(|trial| trial.may_probe() || self.former.is_some()).map(|trial| trial.at)
     }
 }
 
@@ -181,12 +188,13 @@ impl Engine<'_> {
         if let Some(former) = paths.former.filter(|_| core::mem::take(&mut paths.ask_former)) {
             return Some((former, Probe::Challenge(!trial.token)));
         }
-        if trial.at > now || trial.tries >= CHALLENGES || (trial.budget as usize) < PROBE_LEN_MAX {
+        if trial.at > now || trial.tries >= CHALLENGES || !(trial.may_probe() || paths.former.is_some()) {
             return None;
         }
+        // One that may not be sent counts as one that was not answered.
         trial.at = now + period;
         trial.tries += 1;
-        Some((paths.current, Probe::Challenge(trial.token)))
+        trial.may_probe().then_some((paths.current, Probe::Challenge(trial.token)))
     }
 
     fn emit_probe(&mut self, probe: Probe, buf: &mut [u8]) -> Option<usize> {

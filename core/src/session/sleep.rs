@@ -61,7 +61,7 @@ impl Drop for Snapshot {
 pub enum SuspendError {
     /// It is not sealed, not a device's, or not established.
     NotEstablished,
-    /// Something is queued, in flight, or owed to the peer.
+    /// Something is queued, in flight, or owed to the peer, or an event says what is to be stored first.
     Busy,
     /// It has too many streams for a snapshot.
     TooLong,
@@ -192,10 +192,15 @@ impl Engine<'_> {
         let st = &self.st;
         let sending = st.outbox.pending > 0 || st.recovery.in_flight > 0 || st.ping_due || st.close_due.is_some();
         let owed = st.recovery.ack.deadline().is_some() || !st.assembly.is_empty();
+        // What the application has not stored yet.
+        let untold = st.hello.raised.is_some() || st.key_news.is_some();
         let owes = self.receive_streams().iter().any(|stream| {
-            stream.commit_due || stream.forwarded_due || stream.highest.since(crate::seq::Position::of(stream.next)) > 0
+            stream.commit_due
+                || stream.credit_due
+                || stream.forwarded_due
+                || stream.highest.since(crate::seq::Position::of(stream.next)) > 0
         });
-        sending || owed || owes || self.outbox().has_gaps()
+        sending || owed || untold || owes || self.outbox().has_gaps()
     }
 
     fn save(&mut self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {

@@ -1,0 +1,85 @@
+//! What somebody on the path, a buggy peer or a power cut may not bring about.
+
+extern crate std;
+
+use super::sealed_tests::*;
+use super::*;
+use crate::Duration;
+use crate::seal::Pattern;
+
+/// Does what is due until nothing is, or `end` comes; what was sent, and where to.
+fn run(session: &mut Session<Mem>, end: Instant) -> std::vec::Vec<(Instant, PathId)> {
+    let mut sent = std::vec::Vec::new();
+    let mut now = session.state.now;
+    for turn in 0.. {
+        assert!(turn < 10_000, "it never rests");
+        let mut buf = [0; 1200];
+        while let Some(packet) = session.poll_transmit(now, &mut buf) {
+            sent.push((now, packet.path));
+        }
+        match session.poll_timeout() {
+            Some(at) if at <= end => now = now.max(at),
+            _ => break,
+        }
+        session.handle_timeout(now);
+    }
+    sent
+}
+
+// Somebody copies one short packet and is faster than the original; the challenge to the device's own address is
+// lost. Nothing more may be sent to him, and yet the gateway must not wait there.
+#[test]
+fn a_path_that_is_never_proved_is_left_in_time() {
+    for padding in [0, 20, 40, 120] {
+        let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+        exchange(&mut device, &mut gateway);
+        device.send(NOW, channel(), &[7; 120][..padding]).unwrap();
+        let mut packet = all(&mut device, NOW).pop().unwrap();
+        drop(gateway.handle_datagram(NOW, PathId(1), &mut packet));
+        assert_eq!(gateway.state.paths.current(), PathId(1));
+        let sent = run(&mut gateway, NOW + Duration::from_secs(60));
+        assert!(sent.iter().filter(|(_, path)| *path == PathId(1)).count() <= 4, "{sent:?}");
+        assert_eq!(gateway.state.paths.current(), PATH, "{padding}");
+    }
+}
+
+// What sleeps is not told again: credit that the gateway waits for, a key that it heard was taken, a boot epoch.
+#[test]
+fn no_session_falls_asleep_over_what_it_owes() {
+    let awake = || {
+        let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+        exchange(&mut device, &mut gateway);
+        for packet in all(&mut gateway, NOW + Duration::from_secs(2)) {
+            hand(&mut device, &packet);
+        }
+        (device, gateway)
+    };
+    let busy = Err(SuspendError::Busy);
+    assert!(awake().0.suspend().is_ok());
+
+    let (mut device, _) = awake();
+    device.state.receive_len = 1;
+    device.memory.parts().receive.first_mut().unwrap().credit_due = true;
+    assert_eq!(device.suspend(), busy);
+
+    let (mut device, mut gateway) = awake();
+    while device.poll_event().is_some() {}
+    gateway.announce_key(NOW, crate::GatewaySecret::new([10; 32]).public());
+    exchange(&mut device, &mut gateway);
+    assert_eq!(device.suspend(), busy);
+    assert!(matches!(device.poll_event(), Some(Event::GatewayKey { .. })));
+    assert!(device.suspend().is_ok());
+
+    let (mut device, _) = awake();
+    while device.poll_event().is_some() {}
+    device.state.hello.raise_counter(2 << 32);
+    assert_eq!(device.suspend(), busy);
+    assert_eq!(device.poll_event(), Some(Event::BootEpochRaised { epoch: 2 }));
+    // Raised once more before the application was done.
+    device.state.hello.raise_counter(3 << 32);
+    device.boot_epoch_stored(NOW);
+    assert_eq!(device.suspend(), busy);
+    assert_eq!(device.poll_event(), Some(Event::BootEpochRaised { epoch: 3 }));
+    device.boot_epoch_stored(NOW);
+    assert!(device.suspend().is_ok());
+}
