@@ -25,16 +25,17 @@ const INTERRUPTED: u8 = 130;
 ///
 /// Without arguments: eight devices replay 8,143 readings, 100 a second each, over a link that loses 10 % of
 /// the packets in each direction, to a gateway in this process, which stores them in ./whimbrel.db. At the
-/// end the database is compared with what was sent.
+/// end the database is compared with what was sent. Sessions are sealed: the devices are added to the database
+/// first, as `whimbrel device add` does it.
 ///
 /// Exit code 0: every reading is stored exactly once and in order. 1: not so, or something went wrong.
 /// 2: wrong usage. 130: interrupted; the table shows what happened so far.
 #[derive(Debug, Parser)]
 #[command(name = "firmware-sim", version, max_term_width = 100)]
 struct Cli {
-    /// How many devices; row i of the readings goes to device i mod N
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = devices)]
-    devices: usize,
+    /// How many devices; row i of the readings goes to device i mod N [default: 8, or all of the device file]
+    #[arg(long, value_name = "N", value_parser = devices)]
+    devices: Option<usize>,
     /// How many readings in all; beyond its end the file starts again [default: as many as it has]
     #[arg(long, value_name = "N", value_parser = readings)]
     readings: Option<usize>,
@@ -63,9 +64,16 @@ struct Cli {
     /// [default: the built-in ones]
     #[arg(long, value_name = "CSV")]
     replay: Option<PathBuf>,
-    /// A gateway elsewhere, as HOST:PORT, instead of one in this process
-    #[arg(long, value_name = "ADDR")]
+    /// A gateway elsewhere, as HOST:PORT, instead of one in this process; with --device-file, or with --insecure-plain
+    #[arg(long, value_name = "ADDR", requires = "identity")]
     gateway: Option<String>,
+    /// Ids and keys of the devices: what `whimbrel device add --json` printed for each, one after the other. Beside it,
+    /// in FILE.flash, the devices keep how often they were switched on
+    #[arg(long, value_name = "FILE", requires = "gateway", group = "identity")]
+    device_file: Option<PathBuf>,
+    /// Protect nothing: anybody can read, forge and replay readings. A gateway elsewhere must have been told the same
+    #[arg(long, group = "identity")]
+    insecure_plain: bool,
     /// SQLite file of the gateway in this process [default: whimbrel.db]; with --gateway: that gateway's
     /// file, to look into at the end
     #[arg(long, value_name = "PATH")]
@@ -131,6 +139,9 @@ fn complain(line: &str) {
 
 fn run(cli: &Cli) -> Result<Report, SimError> {
     let options = options(cli)?;
+    if options.insecure_plain {
+        complain("WARNING: --insecure-plain: nothing is protected; anybody can read, forge and replay readings");
+    }
     let stop = stop_on_signals()?;
     let mut display = Display::new();
     let report = sim::run(&options, &stop, |progress, total| display.show(progress, total));
@@ -155,6 +166,8 @@ fn options(cli: &Cli) -> Result<Options, SimError> {
         seed: cli.seed.map_or_else(draw_seed, Ok)?,
         replay: cli.replay.clone(),
         gateway: cli.gateway.clone(),
+        device_file: cli.device_file.clone(),
+        insecure_plain: cli.insecure_plain,
         database: cli.database.clone(),
         tap: cli.tap.clone(),
         pcap: cli.pcap.clone(),
@@ -216,5 +229,16 @@ mod tests {
             assert!(Cli::try_parse_from(["firmware-sim", &format!("{option}={value}")]).is_err(), "{option} {value}");
         }
         assert!(Cli::try_parse_from(["firmware-sim", "--loss=1", "--rate=0.5"]).is_ok());
+    }
+
+    #[test]
+    fn a_gateway_elsewhere_needs_devices_with_keys_or_a_word_that_they_have_none() {
+        let is_ok = |args: &[&str]| Cli::try_parse_from([&["firmware-sim"], args].concat()).is_ok();
+        assert!(is_ok(&["--gateway=h:1", "--device-file=f"]));
+        assert!(is_ok(&["--gateway=h:1", "--insecure-plain"]));
+        assert!(is_ok(&["--insecure-plain"]));
+        assert!(!is_ok(&["--gateway=h:1"]));
+        assert!(!is_ok(&["--device-file=f"]));
+        assert!(!is_ok(&["--gateway=h:1", "--device-file=f", "--insecure-plain"]));
     }
 }

@@ -18,13 +18,19 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Listens on `listen` and stores into `database`.
+    /// Listens on `listen` and stores into `database`; with `insecure_plain`, protects nothing.
     ///
     /// # Errors
     /// [`SimError::Gateway`] or [`SimError::Runtime`]; nothing is left behind.
-    pub fn start(listen: SocketAddr, database: &Path) -> Result<Self, SimError> {
+    pub fn start(listen: SocketAddr, database: &Path, insecure_plain: bool) -> Result<Self, SimError> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(SimError::Runtime)?;
-        let gateway = runtime.block_on(Gateway::start(GatewayConfig::new(listen, database)))?;
+        let mut config = GatewayConfig { insecure_plain, ..GatewayConfig::new(listen, database) };
+        // All devices share one address, and what their links spoil must not be held against it.
+        let limits = &mut config.endpoint.limits;
+        limits.sessions_per_prefix = config.endpoint.sessions_max;
+        limits.handshakes_per_prefix = None;
+        limits.strikes.strikes = u32::MAX;
+        let gateway = runtime.block_on(Gateway::start(config))?;
         Ok(Self { runtime, gateway })
     }
 
@@ -41,6 +47,10 @@ impl Collector {
             + stats.rx_version
             + stats.rx_unexpected
             + stats.rx_unknown_connection
+            + stats.hello_protection
+            + stats.hello_unknown_device
+            + stats.hello_unauthentic
+            + stats.hello_unopened
             + stats.session_rx_truncated
             + stats.session_rx_oversized
             + stats.session_rx_unauthentic

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use whimbrel_core::ConfigError;
 use whimbrel_gateway::GatewayError;
+use whimbrel_gateway::registry::RegistryError;
 
 /// Why a simulation did not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,22 @@ pub enum SimError {
     /// The gateway of this process.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The devices could not be added to the database of this process's gateway.
+    #[error("cannot provision the devices: {}: {source}", path.display())]
+    Provision {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: RegistryError,
+    },
+    /// The file of devices, or what they keep beside it, is not as it should be.
+    #[error("cannot use the devices of {}: {reason}", path.display())]
+    DeviceFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The runtime of this process's gateway.
     #[error("cannot start the gateway's threads: {0}")]
     Runtime(io::Error),

@@ -5,8 +5,8 @@
 //! sensor-app + whimbrel-smoltcp (node) == link, both ways (link, corrupt) == router or TAP == UDP == gateway
 //! ```
 //!
-//! [`sim::run`] is one whole run: readings from a CSV file ([`replay`]), devices in real time ([`run`]), and
-//! at its end a look into the database ([`verify`]). [`link`] and [`faults`] are the link model alone, which
+//! [`sim::run`] is one whole run: readings from a CSV file ([`replay`]), devices with keys ([`fleet`]) in real time
+//! ([`run`]), and at its end a look into the database ([`verify`]). [`link`] and [`faults`] are the link model alone, which
 //! knows no clock: the deterministic tests use it in virtual time.
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,8 @@ mod corrupt;
 mod error;
 pub mod ethernet;
 pub mod faults;
+pub mod flash;
+pub mod fleet;
 mod frame;
 pub mod link;
 pub mod node;

@@ -5,16 +5,20 @@ use crate::capture::Capture;
 use crate::corrupt::corrupt;
 use crate::ethernet::VirtualDevice;
 use crate::faults::Faults;
+use crate::flash::Flash;
+use crate::fleet::Member;
 use crate::frame;
 use crate::link::{Link, LinkStats};
 use crate::replay::Rows;
 use crate::tally::Tally;
+use core::cell::RefCell;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use sensor_app::App;
 use smoltcp::iface::{Config as InterfaceConfig, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::udp;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
-use whimbrel_core::{CloseReason, Config, DeviceId, Duration, Identity, Instant, Medium, Session};
+use std::rc::Rc;
+use whimbrel_core::{CloseReason, Config, DeviceId, Duration, Instant, Medium, Session};
 use whimbrel_smoltcp::{Driver, DriverError, DriverStats, Wire, to_smoltcp};
 
 /// The devices' network: 10.0.0.0/16.
@@ -44,6 +48,8 @@ pub struct NodeSpec {
 /// One device.
 pub struct Node {
     name: String,
+    id: DeviceId,
+    flash: Option<Rc<RefCell<Flash>>>,
     app: App<Rows, Medium>,
     tally: Tally,
     driver: Driver,
@@ -58,20 +64,19 @@ pub struct Node {
 }
 
 impl Node {
-    /// Device number `index`, which sends `rows`.
+    /// Device number `index`, which is `member` and sends `rows`.
     ///
     /// # Errors
     /// [`SimError::Device`] or [`SimError::Random`].
-    pub fn new(index: usize, spec: &NodeSpec, rows: Rows) -> Result<Self, SimError> {
-        let name = format!("sim-{index}");
+    pub fn new(index: usize, spec: &NodeSpec, rows: Rows, member: Member) -> Result<Self, SimError> {
+        let Member { name, identity, flash } = member;
         let failed = |reason: &str| SimError::Device { device: name.clone(), reason: reason.into() };
         let config = Config { max_backoff: Duration::from_secs(2), ..Config::new() };
-        let device = DeviceId::new(name.as_bytes()).ok_or_else(|| failed("its name is too long"))?;
+        let id = identity.device();
         // Not from the seed: a nonce that comes again would name an earlier run's session.
         let mut random = [0; 40];
         getrandom::fill(&mut random).map_err(SimError::Random)?;
         let (session_random, iface_random) = random.split_first_chunk().ok_or_else(|| failed("no random bytes"))?;
-        let identity = Identity::insecure_plain(device, 0);
         let app = App::new(&config, identity, *session_random, Medium::new(), rows, spec.period)
             .map_err(|error| SimError::config(&name, error))?;
         let peer = IpEndpoint::from(spec.gateway);
@@ -101,6 +106,8 @@ impl Node {
             wire_bytes: 0,
             scratch: vec![0; max_datagram],
             name,
+            id,
+            flash,
         })
     }
 
@@ -120,17 +127,26 @@ impl Node {
     /// One turn of the device's main loop.
     ///
     /// # Errors
-    /// See [`DriverError`]; not with the sockets made here.
-    pub fn step(&mut self, now: Instant, capture: &mut Capture) -> Result<(), DriverError> {
+    /// [`SimError::Device`] as [`DriverError`] says, but not with the sockets made here; [`SimError::DeviceFile`].
+    pub fn step(&mut self, now: Instant, capture: &mut Capture) -> Result<(), SimError> {
         while let Some(frame) = self.down.poll(now) {
             capture.frame(now, &frame);
             self.device.arrive(frame);
         }
-        let Self { app, driver, iface, device, sockets, scratch, .. } = self;
+        let Self { app, driver, iface, device, sockets, scratch, name, .. } = self;
+        let failed = |error: DriverError| SimError::Device { device: name.clone(), reason: error.to_string() };
         let mut wire = Wire { iface, device, sockets, socket: self.socket };
-        driver.poll_ingress(now, &mut wire, app.session_mut(), scratch, |_| ())?;
+        driver.poll_ingress(now, &mut wire, app.session_mut(), scratch, |_| ()).map_err(failed)?;
         app.step(now, &mut self.tally);
-        driver.poll_egress(now, &mut wire, app.session_mut(), scratch)?;
+        if let Some(epoch) = self.tally.take_raised() {
+            // Nothing is sent before it is stored. Without flash the device is switched on once: nothing to store.
+            self.flash.as_ref().map_or(Ok(()), |flash| flash.borrow_mut().raise(&self.id, epoch))?;
+            app.session_mut().boot_epoch_stored(now);
+        }
+        if let (Some(key), Some(flash)) = (self.tally.take_gateway_key(), &self.flash) {
+            flash.borrow_mut().learn(&self.id, key)?;
+        }
+        driver.poll_egress(now, &mut wire, app.session_mut(), scratch).map_err(failed)?;
         while let Some(frame) = self.device.depart() {
             self.wire_bytes += frame::ip_len(&frame);
             self.up.send_with(now, &frame, corrupt);
@@ -157,6 +173,11 @@ impl Node {
     /// Whether the goodbye has left for the gateway, as far as the link let it.
     pub fn is_gone(&self) -> bool {
         self.app.session().is_closed() && self.up.poll_timeout().is_none()
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
+        self.id
     }
 
     /// Its name.

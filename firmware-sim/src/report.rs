@@ -138,6 +138,7 @@ impl Report {
     /// Puts the results together. `total`: readings that the run was to send.
     pub fn new(
         options: &Options,
+        devices: usize,
         total: u64,
         outcome: Outcome,
         totals: &Totals,
@@ -147,7 +148,7 @@ impl Report {
         let totals = totals.clone();
         let stored = verified.map_or(totals.committed, |verified| verified.stored);
         Self {
-            devices: options.devices,
+            devices,
             offered: totals.offered,
             accepted: totals.accepted,
             stored,

@@ -211,8 +211,7 @@ impl Network {
             }
         }
         *ready = *ready && matches!(self.far, FarEnd::Routers(_));
-        node.step(now, &mut self.capture)
-            .map_err(|error| SimError::Device { device: node.name().into(), reason: error.to_string() })?;
+        node.step(now, &mut self.capture)?;
         while let Some(frame) = node.depart(now, &mut self.capture) {
             match &mut self.far {
                 FarEnd::Routers(routers) => {

@@ -4,6 +4,7 @@ use crate::SimError;
 use crate::capture::Capture;
 use crate::collector::{Collector, Spoilt};
 use crate::faults::Faults;
+use crate::fleet::{self, Member};
 use crate::node::{Node, NodeSpec, mac};
 use crate::replay::{self, Rows};
 use crate::report::{Report, Totals};
@@ -21,8 +22,8 @@ use std::sync::Arc;
 /// What a run is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many devices, 1 to [`crate::node::DEVICES_MAX`].
-    pub devices: usize,
+    /// How many devices, 1 to [`crate::node::DEVICES_MAX`]; `None`: as many as the device file has, or 8.
+    pub devices: Option<usize>,
     /// Readings in all; `None`: as many as the file has.
     pub readings: Option<usize>,
     /// Between two readings of a device.
@@ -35,6 +36,10 @@ pub struct Options {
     pub replay: Option<PathBuf>,
     /// A gateway elsewhere, as HOST:PORT; `None`: one in this process.
     pub gateway: Option<String>,
+    /// What the devices of a gateway elsewhere were provisioned with.
+    pub device_file: Option<PathBuf>,
+    /// Protect nothing, at either end.
+    pub insecure_plain: bool,
     /// The database: of the gateway in this process, or, of one elsewhere, to verify against.
     pub database: Option<PathBuf>,
     /// A TAP device instead of the virtual Ethernet.
@@ -45,6 +50,8 @@ pub struct Options {
     pub idle: Duration,
 }
 
+/// Devices when nobody says how many.
+const DEVICES: usize = 8;
 /// The database of a gateway in this process when none is named.
 const DATABASE: &str = "whimbrel.db";
 
@@ -62,30 +69,25 @@ pub fn run(
     let readings = replay::read(options.replay.as_deref())?;
     let total = options.readings.unwrap_or(readings.len());
     let elsewhere = options.gateway.as_deref().map(|text| resolve(text, options.tap.is_some())).transpose()?;
-    let tap = options.tap.as_deref().map(|name| Tap::open(name, (0..options.devices).map(mac))).transpose()?;
+    let read = options.device_file.as_deref().map(|path| fleet::read(path, options.devices)).transpose()?;
+    let count = read.as_ref().map_or(options.devices.unwrap_or(DEVICES), Vec::len);
+    let tap = options.tap.as_deref().map(|name| Tap::open(name, (0..count).map(mac))).transpose()?;
     let capture = Capture::create(options.pcap.as_deref())?;
-    let collector = match elsewhere {
-        Some(_) => None,
-        None => {
-            let host = if tap.is_some() { ROUTER_ADDRESS } else { Ipv4Addr::LOCALHOST };
-            let database = options.database.clone().unwrap_or_else(|| DATABASE.into());
-            match Collector::start((host, 0).into(), &database) {
-                Ok(collector) => Some((collector, database)),
-                Err(error) => {
-                    capture.discard();
-                    return Err(error);
-                }
-            }
+    let started = match (elsewhere, read) {
+        (Some(address), Some(fleet)) => Ok((None, address, fleet)),
+        (Some(address), None) => fleet::insecure_plain(count).map(|fleet| (None, address, fleet)),
+        (None, _) => start_gateway(options, count, tap.is_some()),
+    };
+    let (collector, gateway, fleet) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            capture.discard();
+            return Err(error);
         }
     };
-    let gateway = match (&collector, elsewhere) {
-        (Some((collector, _)), _) => collector.local_addr(),
-        (None, Some(address)) => address,
-        (None, None) => unreachable!("without an address elsewhere there is a gateway here"),
-    };
 
-    let rows = |device| Rows::new(Arc::clone(&readings), device, options.devices, total);
-    let mut network = network(options, gateway, tap, capture, rows)?;
+    let rows = |device| Rows::new(Arc::clone(&readings), device, count, total);
+    let mut network = network(options, gateway, tap, capture, fleet, rows)?;
     let outcome = network.run(stop, options.idle, |progress| on_progress(progress, total as u64))?;
     network.close(Duration::from_micros(options.faults.delay.as_micros()))?;
     let (nodes, far, capture) = network.into_parts();
@@ -102,7 +104,20 @@ pub fn run(
         nodes.iter().enumerate().map(|(device, node)| Expected::new(node, rows(device))).collect();
     let verified = database.map(|path| verify(&path, &expected)).transpose()?;
     let totals = Totals::of(&nodes, &far, spoilt.unwrap_or(Spoilt(0)));
-    Ok(Report::new(options, total as u64, outcome, &totals, verified, stopped.map(|error| error.to_string())))
+    Ok(Report::new(options, count, total as u64, outcome, &totals, verified, stopped.map(|error| error.to_string())))
+}
+
+/// A gateway, with its database when it is one of this process, and the devices that may connect to it.
+type Ends = (Option<(Collector, PathBuf)>, SocketAddr, Vec<Member>);
+
+/// The gateway of this process, and the devices that were added to its database.
+fn start_gateway(options: &Options, count: usize, for_tap: bool) -> Result<Ends, SimError> {
+    let host = if for_tap { ROUTER_ADDRESS } else { Ipv4Addr::LOCALHOST };
+    let database = options.database.clone().unwrap_or_else(|| DATABASE.into());
+    let fleet = if options.insecure_plain { fleet::insecure_plain(count) } else { fleet::provision(&database, count) }?;
+    let collector = Collector::start((host, 0).into(), &database, options.insecure_plain)?;
+    let address = collector.local_addr();
+    Ok((Some((collector, database)), address, fleet))
 }
 
 fn network(
@@ -110,6 +125,7 @@ fn network(
     gateway: SocketAddr,
     tap: Option<Tap>,
     capture: Capture,
+    fleet: Vec<Member>,
     rows: impl Fn(usize) -> Rows,
 ) -> Result<Network, SimError> {
     let seen_from_device = match (&tap, gateway) {
@@ -123,10 +139,12 @@ fn network(
         seed: options.seed,
         period: whimbrel_core::Duration::from_micros(u64::try_from(options.period.as_micros()).unwrap_or(u64::MAX)),
     };
-    let nodes = (0..options.devices).map(|index| Node::new(index, &spec, rows(index))).collect::<Result<_, _>>()?;
+    let count = fleet.len();
+    let node = |(index, member)| Node::new(index, &spec, rows(index), member);
+    let nodes = fleet.into_iter().enumerate().map(node).collect::<Result<_, _>>()?;
     let far = match tap {
         Some(tap) => FarEnd::Tap(tap),
-        None => FarEnd::Routers((0..options.devices).map(|_| Router::open(gateway)).collect::<Result<_, _>>()?),
+        None => FarEnd::Routers((0..count).map(|_| Router::open(gateway)).collect::<Result<_, _>>()?),
     };
     Network::new(nodes, far, capture)
 }

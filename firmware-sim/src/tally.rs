@@ -3,7 +3,7 @@
 use core::time::Duration;
 use sensor_app::{Observer, Reading};
 use std::collections::VecDeque;
-use whimbrel_core::{CloseReason, Event, Instant, MessageId, StreamEpoch, StreamId};
+use whimbrel_core::{CloseReason, Event, GatewayPublic, Instant, MessageId, StreamEpoch, StreamId};
 
 /// A device's account, kept from what the session says.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Tally {
     /// The epochs that the device's stream had in this run, in order.
     epochs: Vec<StreamEpoch>,
     closed: Option<CloseReason>,
+    raised: Option<u32>,
+    gateway_key: Option<GatewayPublic>,
 }
 
 impl Tally {
@@ -50,6 +52,16 @@ impl Tally {
         self.closed
     }
 
+    /// The boot epoch that is to be stored before the session goes on; told once.
+    pub fn take_raised(&mut self) -> Option<u32> {
+        self.raised.take()
+    }
+
+    /// The gateway's new key, to be stored; told once.
+    pub fn take_gateway_key(&mut self) -> Option<GatewayPublic> {
+        self.gateway_key.take()
+    }
+
     fn committed_below(&mut self, now: Instant, stream: StreamId, next: u64) {
         if stream != sensor_app::CHANNEL.live() {
             return;
@@ -78,6 +90,8 @@ impl Observer for Tally {
                 self.epochs.push(epoch);
             }
             Event::Closed { reason } => self.closed = Some(reason),
+            Event::BootEpochRaised { epoch } => self.raised = Some(epoch),
+            Event::GatewayKey { key } => self.gateway_key = Some(key),
             _ => {}
         }
     }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use sensor_app::{CHANNEL, Reading, Source};
 use std::collections::HashSet;
 use std::path::Path;
+use whimbrel_gateway::sink::device_name;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Expected {
             Some((*seq, payload?))
         });
         Self {
-            device: node.name().into(),
+            device: device_name(&node.id()),
             accepted: accepted.collect(),
             epochs: node.tally().epochs().iter().map(|epoch| epoch.number()).collect(),
         }

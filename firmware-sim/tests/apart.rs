@@ -51,6 +51,21 @@ fn whimbrel() -> &'static Path {
     })
 }
 
+/// Adds the devices to the database; the file that says how.
+fn add_devices(database: &Path) -> PathBuf {
+    let mut text = Vec::new();
+    for device in 0..DEVICES {
+        let mut command = Command::new(whimbrel());
+        command.args(["device", "add", "--json"]).arg(format!("sim-{device}")).arg("--database").arg(database);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        text.extend(output.stdout);
+    }
+    let file = database.with_extension("devices.json");
+    fs::write(&file, text).unwrap();
+    file
+}
+
 /// `whimbrel serve`; killed when it is dropped.
 struct Gateway {
     child: Child,
@@ -111,9 +126,12 @@ impl Drop for Gateway {
 struct Devices(Option<Child>);
 
 impl Devices {
-    fn start(folder: &TempDir, gateway: SocketAddr) -> Self {
-        let (gateway, devices, readings) =
-            (format!("--gateway={gateway}"), format!("--devices={DEVICES}"), format!("--readings={READINGS}"));
+    fn start(folder: &TempDir, gateway: SocketAddr, devices: &Path) -> Self {
+        let (gateway, devices, readings) = (
+            format!("--gateway={gateway}"),
+            format!("--device-file={}", devices.display()),
+            format!("--readings={READINGS}"),
+        );
         let args = [&gateway[..], &devices, &readings, "--rate=200", "--seed=1", "--idle=12", "--json"];
         Self(Some(spawn(folder, &args)))
     }
@@ -197,9 +215,11 @@ fn run_apart(seed: u64, cut: Option<Cut>) {
     let folder = TempDir::new().unwrap();
     let database = folder.path().join("a.db");
     let mut gateway = Gateway::start(SocketAddr::from(([127, 0, 0, 1], 0)), &database);
+    // While it runs: they may connect at once.
+    let file = add_devices(&database);
     let relay = Relay::start(gateway.address, seed);
     let start = Instant::now();
-    let mut devices = Devices::start(&folder, relay.address);
+    let mut devices = Devices::start(&folder, relay.address, &file);
     let mut left = Rows::new();
     if let Some(Cut { signal, is_right }) = cut {
         let before = wait_for_rows(&database, MIDDLE);

@@ -46,6 +46,24 @@ fn a_lossy_run_stores_everything_once_and_a_second_run_adds_to_it() {
     }
 }
 
+/// What stands in a capture as it is: a reading's bytes are seen in plain mode and not in the sealed one.
+#[test]
+fn readings_are_sealed_unless_told_otherwise() {
+    let folder = TempDir::new().unwrap();
+    for (mode, is_plain) in [(&[][..], false), (&["--insecure-plain"][..], true)] {
+        let args = ["--readings=40", "--devices=1", "--rate=200", "--loss=0", "--seed=1", "--pcap=a.pcap"];
+        let output = run(&folder, &[&args[..], &["--database=a.db"], mode].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let payload: Vec<u8> = rusqlite::Connection::open(folder.path().join("a.db"))
+            .unwrap()
+            .query_row("SELECT payload FROM readings WHERE seq = 7", [], |row| row.get(0))
+            .unwrap();
+        let wire = fs::read(folder.path().join("a.pcap")).unwrap();
+        assert_eq!(wire.windows(payload.len()).any(|bytes| bytes == payload), is_plain, "{mode:?}");
+        assert_eq!(stderr(&output).contains("firmware-sim: WARNING: --insecure-plain"), is_plain, "{output:?}");
+    }
+}
+
 #[test]
 fn every_fault_at_once_is_survived() {
     let folder = TempDir::new().unwrap();
@@ -94,7 +112,7 @@ fn a_gateway_that_is_not_there_ends_the_run() {
     // Bound and silent, so that nobody else can answer there.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let gateway = format!("--gateway={}", silent.local_addr().unwrap());
-    let output = run(&folder, &[&gateway, "--readings=10", "--devices=1", "--idle=2", "--json"]);
+    let output = run(&folder, &[&gateway, "--insecure-plain", "--readings=10", "--devices=1", "--idle=2", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let line = "firmware-sim: cannot go on: nothing was committed for 2 s: 0 of 10 readings are stored\n";
     assert!(stderr(&output).ends_with(line), "{output:?}");
@@ -114,7 +132,11 @@ fn what_cannot_be_read_or_used_is_named_in_one_line() {
         &["--replay=bad.csv"],
         "cannot read bad.csv: line 2: column temperature: \"x\" is not a number",
     );
-    fails_with(&folder, &["--gateway=nonsense"], "cannot use the gateway nonsense: invalid socket address");
+    let elsewhere = ["--gateway=nonsense", "--device-file=none.json"];
+    fails_with(&folder, &elsewhere, "cannot use the gateway nonsense: invalid socket address");
+    let elsewhere = ["--gateway=127.0.0.1:9", "--device-file=none.json"];
+    let missing = "cannot use the devices of none.json: No such file or directory (os error 2)";
+    fails_with(&folder, &elsewhere, missing);
     fails_with(&folder, &["--pcap=none/a.pcap"], "cannot write none/a.pcap: No such file or directory (os error 2)");
     let tap = "cannot use the TAP device no-such: there is none of that name (see --help for how to make it)";
     fails_with(&folder, &["--tap=no-such"], tap);

@@ -11,7 +11,7 @@ fn world(seed: u64, tells: bool) -> World {
     let commands = [ChannelConfig::ordered(COMMANDS, SchemaId::named("test/9"))];
     let mut world = Setup::new(seed).loss(0.1).gateway_channels(&commands).count(3).build();
     for device in &mut world.devices {
-        let naps = Naps { awake: Duration::from_millis(300), asleep: Duration::from_secs(20), tells };
+        let naps = Naps { awake: Duration::from_millis(300), asleep: Duration::from_secs(20), tells, deep: false };
         (device.naps, device.next_nap) = (Some(naps), Some(world.now + naps.awake));
         let readings = Source::greedy(CHANNEL, 200, (0, 64));
         device.load.sources.push(readings.periodic(3, Duration::from_secs(4), world.now));

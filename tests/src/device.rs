@@ -39,6 +39,8 @@ pub struct Naps {
     pub asleep: Duration,
     /// Whether its application tells the session when it wakes.
     pub tells: bool,
+    /// It sleeps deeply when it can: only a snapshot of its session is left.
+    pub deep: bool,
 }
 
 /// See the module.
@@ -76,8 +78,10 @@ pub struct Device {
     pub disturbed: Duration,
     /// What its clock said at most: a session does not go back.
     latest: Instant,
-    /// How many of these before its present boot.
+    /// How many of these before its present boot, or its last deep sleep.
     pub received_before: usize,
+    /// Messages of unknown fate, and sessions opened anew, in this boot before its last deep sleep.
+    pub before_sleep: (u32, u32),
     /// Which link it is on.
     pub link: usize,
     /// What it sends on.
@@ -109,6 +113,7 @@ impl Device {
             events: Vec::new(),
             received: Vec::new(),
             received_before: 0,
+            before_sleep: (0, 0),
             disturbed: Duration::ZERO,
             latest: Instant::ZERO,
             link: setup.link,
@@ -139,11 +144,53 @@ impl Device {
     pub fn reboot(&mut self) {
         self.session = connect(&self.setup, self.id, &mut self.flash, self.credentials.as_ref(), &mut self.rng);
         self.boots += 1;
+        self.flash.snapshot.clear();
+        self.before_sleep = (0, 0);
         self.oracle.device_rebooted();
         self.load.restart();
         self.received_before = self.received.len();
         // Another session has heard nothing of the time yet.
         self.latest = Instant::ZERO;
+    }
+
+    /// Goes into deep sleep: a snapshot is all that is left of its session.
+    ///
+    /// # Errors
+    /// When the session cannot sleep now.
+    pub fn hibernate(&mut self) -> Result<(), SuspendError> {
+        let ledger = self.session.ledger();
+        let (unknown, reconnects) = (ledger.in_doubt + ledger.undeliverable, self.session.stats().reconnects);
+        self.flash.snapshot = self.session.suspend()?.as_bytes().to_vec();
+        self.before_sleep = (self.before_sleep.0 + unknown, self.before_sleep.1 + reconnects);
+        Ok(())
+    }
+
+    /// Wakes from deep sleep, if it was in it.
+    pub(crate) fn awake(&mut self) {
+        let Some(credentials) = self.credentials.clone().filter(|_| !self.flash.snapshot.is_empty()) else { return };
+        let mut random = [0; 32];
+        self.rng.fill_bytes(&mut random);
+        let (config, channels, memory) = (&self.setup.config, &self.setup.channels, self.setup.preset.allocate());
+        let resumed = Session::resume(config, self.id, credentials, channels, &self.flash.snapshot, random, memory);
+        let dormant = resumed.expect("what the device kept is what it stored");
+        self.flash.snapshot = Dormant::<Store>::REPLACEMENT.to_vec();
+        self.session = dormant.stored();
+        self.flash.snapshot.clear();
+        self.oracle.device_resumed();
+        self.load.restart();
+        self.received_before = self.received.len();
+        self.latest = Instant::ZERO;
+    }
+
+    /// Messages of this boot whose fate nobody knows.
+    pub fn unknown(&mut self) -> u32 {
+        let ledger = self.session.ledger();
+        self.before_sleep.0 + ledger.in_doubt + ledger.undeliverable
+    }
+
+    /// Sessions that it opened in this boot after its first.
+    pub fn reconnects(&self) -> u32 {
+        self.before_sleep.1 + self.session.stats().reconnects
     }
 
     /// What it kept without power is set back, or erased; it notices at its next boot.

@@ -1,13 +1,15 @@
-//! What a device keeps without power: its boot epoch.
+//! What a device keeps without power: its boot epoch, and its session while it is in deep sleep.
 
 use core::convert::Infallible;
 use whimbrel_core::BootEpochStorage;
 
-/// A word of flash. A scenario may erase it, set it back, or keep it from taking anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Flash. A scenario may erase it, set it back, or keep it from taking anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flash {
     /// The boot epoch; `None` when it was never written, or erased.
     pub epoch: Option<u32>,
+    /// A session that sleeps, or what was put in its place.
+    pub snapshot: Vec<u8>,
     /// What is written is lost.
     pub stuck: bool,
 }

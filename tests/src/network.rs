@@ -4,6 +4,7 @@
 
 use firmware_sim::faults::Faults;
 use firmware_sim::link::{Link, Rng, flip_bits};
+use std::collections::VecDeque;
 use whimbrel_core::{Duration, Instant, PathId};
 
 /// Bytes in front of a datagram on a link: the path that it takes, and when it was sent.
@@ -18,6 +19,36 @@ pub struct Arrival {
     pub datagram: Vec<u8>,
 }
 
+/// What a scenario has decided about a datagram before it enters its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing.
+    Pass,
+    /// It is lost.
+    Lose,
+    /// It is sent twice.
+    Twice,
+    /// It is held back for so long.
+    Late(Duration),
+}
+
+/// Which way a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To the gateway.
+    Up,
+    /// To a device.
+    Down,
+}
+
+#[derive(Debug)]
+struct Held {
+    due: Instant,
+    way: Way,
+    link: usize,
+    frame: Vec<u8>,
+}
+
 /// All links.
 #[derive(Debug)]
 pub struct Network {
@@ -25,6 +56,11 @@ pub struct Network {
     pub up: Vec<Link>,
     /// From the gateway to devices.
     pub down: Vec<Link>,
+    /// What happens to the next datagrams to the gateway; then the links alone decide.
+    pub fates_up: VecDeque<Fate>,
+    /// What happens to the next datagrams to devices.
+    pub fates_down: VecDeque<Fate>,
+    held: Vec<Held>,
     /// The longest that a datagram took so far.
     pub slowest: Duration,
 }
@@ -40,26 +76,50 @@ impl Network {
             };
             (0..).zip(faults).map(link).collect()
         };
-        Self { up: links(0), down: links(1), slowest: Duration::ZERO }
+        let (fates_up, fates_down) = (VecDeque::new(), VecDeque::new());
+        Self { up: links(0), down: links(1), fates_up, fates_down, held: Vec::new(), slowest: Duration::ZERO }
     }
 
     /// A datagram enters a link.
-    pub fn send(link: &mut Link, now: Instant, path: PathId, datagram: &[u8]) {
+    pub fn send(&mut self, way: Way, link: usize, now: Instant, path: PathId, datagram: &[u8]) {
         let mut frame = Vec::with_capacity(HEADER + datagram.len());
         frame.extend_from_slice(&path.0.to_le_bytes());
         frame.extend_from_slice(&now.as_micros().to_le_bytes());
         frame.extend_from_slice(datagram);
-        link.send_with(now, &frame, |frame, rng| spoil(frame, rng));
+        let fates = if way == Way::Up { &mut self.fates_up } else { &mut self.fates_down };
+        match fates.pop_front().unwrap_or(Fate::Pass) {
+            Fate::Pass => self.enter(way, link, now, &frame),
+            Fate::Lose => {}
+            Fate::Twice => (0..2).for_each(|_| self.enter(way, link, now, &frame)),
+            Fate::Late(delay) => self.held.push(Held { due: now + delay, way, link, frame }),
+        }
+    }
+
+    fn enter(&mut self, way: Way, link: usize, now: Instant, frame: &[u8]) {
+        let links = if way == Way::Up { &mut self.up } else { &mut self.down };
+        if let Some(link) = links.get_mut(link) {
+            link.send_with(now, frame, |frame, rng| spoil(frame, rng));
+        }
+    }
+
+    /// What was held back enters its link.
+    fn release(&mut self, now: Instant) {
+        while let Some(at) = self.held.iter().position(|held| held.due <= now) {
+            let Held { way, link, frame, .. } = self.held.remove(at);
+            self.enter(way, link, now, &frame);
+        }
     }
 
     /// The next datagram that has arrived at the gateway by `now`.
     pub fn poll_up(&mut self, now: Instant) -> Option<Arrival> {
+        self.release(now);
         let frame = self.up.iter_mut().find_map(|link| link.poll(now))?;
         Some(self.unwrap(now, frame))
     }
 
     /// The next datagram that has arrived at a device by `now`.
     pub fn poll_down(&mut self, now: Instant) -> Option<Arrival> {
+        self.release(now);
         let frame = self.down.iter_mut().find_map(|link| link.poll(now))?;
         Some(self.unwrap(now, frame))
     }
@@ -80,7 +140,8 @@ impl Network {
 
     /// When the next datagram arrives.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.up.iter().chain(&self.down).filter_map(Link::poll_timeout).min()
+        let held = self.held.iter().map(|held| held.due);
+        self.up.iter().chain(&self.down).filter_map(Link::poll_timeout).chain(held).min()
     }
 }
 

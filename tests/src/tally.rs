@@ -13,6 +13,8 @@ pub struct Tally {
     pub partitions: u64,
     /// Times that a device fell asleep.
     pub sleeps: u64,
+    /// Times that nothing but a snapshot was left of it.
+    pub hibernations: u64,
     /// Times that a device's clock stepped, or changed its rate.
     pub clock_steps: u64,
     /// Devices that lost their memory.

@@ -15,6 +15,10 @@ pub struct GatewayConfig {
     pub listen: SocketAddr,
     /// The SQLite file, made when it is not there. Default `whimbrel.db` in the current directory.
     pub database: PathBuf,
+    /// Sessions are not protected: anybody can say that he is any device, and read and forge what devices say. For
+    /// bring-up, and for networks that are protected in other ways. Default: not so; a device must have been added to
+    /// the database ([`crate::registry::Registry::add`]).
+    pub insecure_plain: bool,
     /// Most readings in one transaction, 1 to 65,536. Default 4096.
     pub batch_max: usize,
     /// How long a reading waits for others to share its transaction, at most 10 s. Default 5 ms,
@@ -59,6 +63,7 @@ impl Default for GatewayConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             database: PathBuf::from("whimbrel.db"),
+            insecure_plain: false,
             batch_max: 4096,
             batch_delay: Duration::from_millis(5),
             shutdown_deadline: Duration::from_secs(10),

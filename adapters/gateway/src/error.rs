@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use whimbrel_tokio::EndpointError;
 
+use crate::registry::RegistryError;
+
 /// Why a gateway did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,22 @@ pub enum GatewayError {
         path: PathBuf,
         /// Why.
         reason: DatabaseError,
+    },
+    /// The gateway's own keys could not be made.
+    #[error("cannot make the gateway's keys: {}: {reason}", path.display())]
+    Keys {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        reason: RegistryError,
+    },
+    /// Commands cannot be taken: no socket can be made beside the database.
+    #[error("cannot take commands at {}: {reason}", path.display())]
+    Control {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
     },
     /// The thread of the sink could not be started.
     #[error("cannot start the sink's thread: {0}")]

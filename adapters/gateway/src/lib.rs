@@ -8,6 +8,7 @@
 //!
 //! The program `whimbrel` is a thin shell around this library.
 
+pub mod command;
 mod config;
 mod control;
 mod counters;
@@ -19,6 +20,7 @@ pub mod registry;
 pub mod schema;
 mod serve;
 pub mod sink;
+mod start;
 mod utc;
 mod worker;
 

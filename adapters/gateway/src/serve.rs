@@ -4,19 +4,18 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
-use tracing::info;
-use whimbrel_tokio::{Endpoint, EndpointStats, Events, Protection};
+use tracing::{info, warn};
+use whimbrel_tokio::{Endpoint, EndpointStats};
 
+use crate::command::Running;
 use crate::control::{Control, StopOnDrop};
 use crate::counters::Counters;
 use crate::inbox::Left;
-use crate::sink::sqlite::Sqlite;
-use crate::worker::Worker;
-use crate::{DatabaseError, GatewayConfig, GatewayError, Stored};
+use crate::start::{Opened, Started};
+use crate::{GatewayConfig, GatewayError, Stored};
 
 /// Most of a shutdown's time that is kept back for the last commits and the goodbyes.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -32,6 +31,7 @@ pub struct Gateway {
     shutdown_deadline: Duration,
     counters: Arc<Counters>,
     control: Arc<Control>,
+    commands: Option<Running>,
     done: oneshot::Receiver<Left>,
     /// What came of `done`; an error when the thread ended by a panic.
     outcome: Option<Result<Left, oneshot::error::RecvError>>,
@@ -49,8 +49,7 @@ impl core::fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// Binds the socket, opens or makes the database, and starts to serve. The socket comes first:
-    /// where the port is taken, no database is made.
+    /// Opens or makes the database, binds the socket, and starts to serve devices and commands.
     ///
     /// # Errors
     /// The address cannot be listened on, or the database cannot be opened. Nothing is left behind.
@@ -59,20 +58,23 @@ impl Gateway {
     /// Outside a tokio runtime with I/O and time.
     pub async fn start(config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
-        let (endpoint, events) =
-            Endpoint::bind(config.listen, Protection::InsecurePlain, config.endpoint.clone()).await?;
+        if config.insecure_plain {
+            warn!("sessions are not protected: anybody can be any device, and read, forge and replay readings");
+        }
+        let opened = Opened::open(&config).await?;
+        let bound = Endpoint::bind(config.listen, opened.protection(), config.endpoint.clone()).await;
+        let (endpoint, events) = match bound {
+            Ok(bound) => bound,
+            Err(reason) => {
+                opened.discard();
+                return Err(reason.into());
+            }
+        };
         let control = Arc::new(Control::default());
         let stop = StopOnDrop(Arc::clone(&control));
         let counters = Arc::new(Counters::default());
-        let opened = spawn(&config, events, &endpoint, &control, &counters);
-        let done = match open(&config, opened).await {
-            Ok(done) => done,
-            Err(error) => {
-                // No session yet: it ends at once, and the port is free when the caller hears of it.
-                endpoint.shutdown(GOODBYE).await;
-                return Err(error);
-            }
-        };
+        let started = opened.run(&config, (events, endpoint.handle()), Arc::clone(&control), Arc::clone(&counters));
+        let Started { done, commands } = started?;
         let local_addr = endpoint.local_addr();
         info!(%local_addr, database = %config.database.display(), "the gateway serves");
         Ok(Self {
@@ -82,6 +84,7 @@ impl Gateway {
             shutdown_deadline: config.shutdown_deadline,
             counters,
             control,
+            commands: Some(commands),
             done,
             outcome: None,
             _stop: stop,
@@ -111,7 +114,7 @@ impl Gateway {
         }
     }
 
-    /// Takes no more readings and no more devices, stores what is in hand, has it confirmed, says
+    /// Takes no more commands, readings and devices, stores what is in hand, has it confirmed, says
     /// goodbye to the devices and closes the database, all within the configured deadline.
     ///
     /// # Errors
@@ -119,6 +122,9 @@ impl Gateway {
     /// was not confirmed stays with the devices.
     pub async fn shutdown(mut self) -> Result<Stored, GatewayError> {
         let end = Instant::now() + self.shutdown_deadline;
+        if let Some(commands) = self.commands.take() {
+            commands.stop().await;
+        }
         let goodbye = GOODBYE.min(self.shutdown_deadline / 4);
         self.control.stop(end.checked_sub(goodbye).unwrap_or(end));
         let patience = self.shutdown_deadline + LAST_CALL;
@@ -135,46 +141,5 @@ impl Gateway {
             }
             _ => Err(GatewayError::Stuck { path: self.database }),
         }
-    }
-}
-
-/// Tells that the sink is open, and where its thread will tell how it ended.
-type Opened = oneshot::Receiver<Result<oneshot::Receiver<Left>, DatabaseError>>;
-
-/// Starts the sink's thread, which opens the database first.
-fn spawn(
-    config: &GatewayConfig,
-    events: Events,
-    endpoint: &Endpoint,
-    control: &Arc<Control>,
-    counters: &Arc<Counters>,
-) -> Result<Opened, GatewayError> {
-    let worker = Worker::new(config, events, endpoint.handle(), Arc::clone(control), Arc::clone(counters));
-    let path = config.database.clone();
-    let (tell_opened, opened) = oneshot::channel();
-    let work = move || match Sqlite::open(&path) {
-        Ok(sink) => {
-            let (tell_done, done) = oneshot::channel();
-            // Nobody listens any more when the gateway was dropped; then the end was asked for, too.
-            let _heard = tell_opened.send(Ok(done));
-            let _heard = tell_done.send(worker.run(Box::new(sink)));
-        }
-        Err(reason) => {
-            let _heard = tell_opened.send(Err(reason));
-        }
-    };
-    thread::Builder::new().name("whimbrel-sink".into()).spawn(work).map_err(GatewayError::Thread)?;
-    Ok(opened)
-}
-
-async fn open(
-    config: &GatewayConfig,
-    opened: Result<Opened, GatewayError>,
-) -> Result<oneshot::Receiver<Left>, GatewayError> {
-    let path = || config.database.clone();
-    match opened?.await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(reason)) => Err(GatewayError::Database { path: path(), reason }),
-        Err(_) => Err(GatewayError::Stuck { path: path() }),
     }
 }

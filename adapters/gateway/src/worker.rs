@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{debug, warn};
 use whimbrel_core::CloseReason;
 use whimbrel_tokio::{Committed, Events, GatewayEvent, Handle, HelloRequest};
 
@@ -11,7 +11,8 @@ use crate::control::Control;
 use crate::counters::Counters;
 use crate::inbox::{Inbox, Left};
 use crate::persist::{Persist, Quiet};
-use crate::sink::{AdmitError, SessionRequest, Sink, SinkError, Watermark};
+use crate::registry::Directory;
+use crate::sink::{AdmitError, Proof, SessionRequest, Sink, SinkError, Watermark};
 use crate::{GatewayConfig, Stored};
 
 /// How long a closed queue is watched for what a shard had in its hands when it was closed.
@@ -25,6 +26,7 @@ pub(crate) struct Worker {
     runtime: tokio::runtime::Handle,
     control: Arc<Control>,
     counters: Arc<Counters>,
+    directory: Arc<Directory>,
     batch_max: usize,
     batch_delay: Duration,
     failing: Quiet,
@@ -39,6 +41,7 @@ impl Worker {
         endpoint: Handle,
         control: Arc<Control>,
         counters: Arc<Counters>,
+        directory: Arc<Directory>,
     ) -> Self {
         Self {
             events,
@@ -46,6 +49,7 @@ impl Worker {
             runtime: tokio::runtime::Handle::current(),
             control,
             counters,
+            directory,
             batch_max: config.batch_max,
             batch_delay: config.batch_delay,
             failing: Quiet::new(),
@@ -163,23 +167,44 @@ impl Worker {
         if self.stopping {
             return;
         }
+        // Whoever revokes it does so before or after all of this: then its session is found, and ended.
+        let _order = self.directory.change();
         let device = hello.device;
-        let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof: None };
+        let proof = hello.proof.as_ref().map(|proof| {
+            let whimbrel_tokio::Proof { counter, key, gateway_key_id } = proof;
+            Proof { counter: *counter, key, gateway_key: *gateway_key_id }
+        });
+        let request = SessionRequest { device, boot_epoch: hello.boot_epoch, streams: &hello.streams, proof };
         match sink.admit(&request) {
             Ok(streams) => {
+                if let Some(proof) = &hello.proof {
+                    self.directory.admitted(&device, proof);
+                }
                 self.counters.add(&Stored { admitted: 1, ..Stored::default() });
                 hello.accept(streams);
             }
-            Err(AdmitError::Sink(reason)) => {
+            Err(reason) => self.turn_away(&reason, hello),
+        }
+    }
+
+    fn turn_away(&self, reason: &AdmitError, hello: HelloRequest) {
+        let (device, name) = (hello.device, self.directory.name(&hello.device).map(String::from));
+        match reason {
+            AdmitError::Sink(reason) => {
                 self.counters.add(&Stored { failures: 1, ..Stored::default() });
                 if self.failing.is_due() {
-                    warn!(%device, %reason, "cannot admit a device; it will ask again");
+                    warn!(name, %device, %reason, "cannot admit a device; it will ask again");
                 }
             }
-            Err(reason) => {
+            // It was overtaken. What holds now it hears when it asks again; or nothing, if that is what holds.
+            AdmitError::Revoked | AdmitError::Counter => {
+                self.counters.add(&Stored { refused: 1, ..Stored::default() });
+                debug!(name, %device, %reason, "a handshake comes too late");
+            }
+            AdmitError::Number { .. } | AdmitError::NoEpoch { .. } => {
                 self.counters.add(&Stored { refused: 1, ..Stored::default() });
                 if self.refusing.is_due() {
-                    warn!(%device, %reason, "a device is refused");
+                    warn!(name, %device, %reason, "a device is refused");
                 }
                 hello.refuse(CloseReason::Refused);
             }

@@ -57,6 +57,21 @@ fn ends_well_at_a_signal() {
 }
 
 #[test]
+fn a_gateway_that_protects_nothing_says_so_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    for (option, is_plain) in [(None, false), (Some("--insecure-plain"), true)] {
+        let mut command = serve("127.0.0.1:0", &folder.path().join("a.db"));
+        command.args(option);
+        let whimbrel = Whimbrel::spawn(command);
+        whimbrel.signal("TERM");
+        let end = whimbrel.wait();
+        assert_eq!(end.status.code(), Some(0), "{}", end.log);
+        assert_eq!(end.log.contains("whimbrel: WARNING: --insecure-plain: nothing is protected"), is_plain);
+        assert_eq!(end.log.contains(" WARN whimbrel_gateway::serve: sessions are not protected"), is_plain);
+    }
+}
+
+#[test]
 fn a_killed_gateway_does_not_lock_the_next_one_out() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("a.db");

@@ -5,27 +5,48 @@
 mod common;
 
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use common::{PATIENCE, Whimbrel, names, serve};
 use rusqlite::{Connection, OpenFlags};
-use whimbrel_core::{ChannelConfig, ChannelId, Config, DeviceId, Event, Identity, SchemaId};
+use whimbrel_core::{
+    BootEpoch, ChannelConfig, ChannelId, Config, Credentials, DeviceId, Event, Identity, Pattern, SchemaId,
+};
+use whimbrel_gateway::registry::{Provisioned, Registry};
 use whimbrel_gateway::{Gateway, GatewayConfig, GatewayError};
 use whimbrel_tokio::{Client, ClientConfig, ClientEvent};
 
-/// A folder for one database.
+/// A folder for one database, in which devices were added.
 struct Place {
     folder: tempfile::TempDir,
     database: PathBuf,
+    devices: Vec<Provisioned>,
+    boots: AtomicU32,
 }
 
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
-        Self { folder, database }
+        let names = ["sim-0", "sim-1"].map(|name| name.parse().unwrap());
+        let devices = Registry::open(&database).unwrap().provision(&names, Pattern::NkPsk0).unwrap();
+        Self { folder, database, devices, boots: AtomicU32::new(1) }
+    }
+
+    /// Boots the device, which has one durable channel.
+    async fn device(&self, name: &str, gateway: SocketAddr) -> Client {
+        self.device_with(name, gateway, ChannelConfig::durable(channel(), SchemaId::named("nobody/1"))).await
+    }
+
+    async fn device_with(&self, name: &str, gateway: SocketAddr, channel: ChannelConfig) -> Client {
+        let device = self.devices.iter().find(|device| device.name.as_str() == name).unwrap();
+        let boot = BootEpoch::unstored(self.boots.fetch_add(1, Ordering::Relaxed));
+        let credentials = Credentials::nk(device.key.clone(), device.gateway_public.unwrap());
+        connect(Identity::sealed(device.id, boot, credentials), gateway, channel).await
     }
 
     async fn gateway(&self) -> Gateway {
@@ -55,6 +76,14 @@ impl Place {
         assert_eq!(names(self.folder.path()), [Path::new("a.db")]);
     }
 
+    /// These are there, and nobody but their owner may use them.
+    fn assert_private(&self, expected: &[&str]) {
+        for name in expected {
+            let mode = std::fs::metadata(self.folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
     /// In the way of every batch, until it is dropped.
     fn obstacle(&self) -> Connection {
         let writer = Connection::open(&self.database).unwrap();
@@ -67,7 +96,8 @@ impl Place {
     /// stored, under these epochs one after the other.
     fn assert_stored(&self, device: &str, epochs: &[u32], count: u64) {
         let reader = self.reader();
-        let sql = "SELECT epoch, seq, payload FROM readings WHERE device = ?1 ORDER BY rowid";
+        let sql = "SELECT epoch, seq, payload FROM readings
+                   WHERE device = coalesce((SELECT device FROM devices WHERE name = ?1), ?1) ORDER BY rowid";
         let mut statement = reader.prepare(sql).unwrap();
         let rows = statement.query_map([device], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         let rows: Vec<(u32, i64, Vec<u8>)> = rows.collect::<Result<_, _>>().unwrap();
@@ -85,13 +115,7 @@ fn payload(number: u64) -> Vec<u8> {
     format!("reading {number}").into_bytes()
 }
 
-/// A device with one durable channel.
-async fn device(name: &str, gateway: SocketAddr) -> Client {
-    device_with(name, gateway, ChannelConfig::durable(channel(), SchemaId::named("nobody/1"))).await
-}
-
-async fn device_with(name: &str, gateway: SocketAddr, channel: ChannelConfig) -> Client {
-    let identity = Identity::insecure_plain(DeviceId::new(name.as_bytes()).unwrap(), 0);
+async fn connect(identity: Identity, gateway: SocketAddr, channel: ChannelConfig) -> Client {
     let core = Config { max_backoff: whimbrel_core::Duration::from_millis(500), ..Config::new() };
     Client::connect(gateway, identity, &[channel], ClientConfig { core, ..ClientConfig::default() }).await.unwrap()
 }
@@ -131,14 +155,15 @@ async fn readings_become_rows_each_once_and_in_order() {
     let gateway = place.gateway().await;
     for epoch in 1..=2 {
         // A device without storage starts over: the same numbers, another epoch.
-        let client = device("sim-0", gateway.local_addr()).await;
+        let client = place.device("sim-0", gateway.local_addr()).await;
         send(&client, 0..500).await;
         client.close(PATIENCE).await.unwrap();
         place.assert_stored("sim-0", &[1, 2][..epoch], 500);
     }
-    let client = device("sim-1", gateway.local_addr()).await;
+    let client = place.device("sim-1", gateway.local_addr()).await;
     send(&client, 0..10).await;
     client.close(PATIENCE).await.unwrap();
+    place.assert_private(&["a.db", "a.db-wal", "a.db-shm", "a.db.lock", "a.db.sock"]);
     let stored = gateway.shutdown().await.unwrap();
     place.assert_tidy();
     place.assert_stored("sim-1", &[1], 10);
@@ -147,11 +172,41 @@ async fn readings_become_rows_each_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plain_gateway_takes_anybody_at_his_word() {
+    let place = Place::new();
+    let gateway = place.gateway_with(|config| config.insecure_plain = true).await;
+    let identity = Identity::insecure_plain(DeviceId::new(b"anybody").unwrap(), 0);
+    let durable = ChannelConfig::durable(channel(), SchemaId::named("nobody/1"));
+    let client = connect(identity, gateway.local_addr(), durable).await;
+    send(&client, 0..10).await;
+    client.close(PATIENCE).await.unwrap();
+    // One who was told to seal gets no answer, and nothing of it gets through.
+    let sealed = place.device("sim-0", gateway.local_addr()).await;
+    send(&sealed, 0..1).await;
+    assert!(sealed.close(Duration::from_secs(1)).await.is_err());
+    assert_eq!(gateway.shutdown().await.unwrap().rows, 10);
+    place.assert_stored("anybody", &[1], 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_gateway_takes_nobody_at_his_word() {
+    let place = Place::new();
+    let gateway = place.gateway().await;
+    let durable = ChannelConfig::durable(channel(), SchemaId::named("nobody/1"));
+    let plain = Identity::insecure_plain(place.devices[0].id, 0);
+    let client = connect(plain, gateway.local_addr(), durable).await;
+    send(&client, 0..1).await;
+    assert!(client.close(Duration::from_secs(1)).await.is_err());
+    assert!(gateway.stats().hello_protection > 0);
+    assert_eq!(gateway.shutdown().await.unwrap().rows, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_durable_is_stored_too() {
     let place = Place::new();
     let gateway = place.gateway().await;
     let ordered = ChannelConfig::ordered(channel(), SchemaId::named("nobody/1"));
-    let client = device_with("sim-0", gateway.local_addr(), ordered).await;
+    let client = place.device_with("sim-0", gateway.local_addr(), ordered).await;
     send(&client, 0..300).await;
     client.close(PATIENCE).await.unwrap();
     // Acknowledged is not stored: the end of the gateway is what settles it.
@@ -163,7 +218,7 @@ async fn what_is_not_durable_is_stored_too() {
 async fn nothing_is_committed_while_the_sink_fails_and_nothing_is_lost() {
     let place = Place::new();
     let gateway = place.gateway().await;
-    let mut client = device("sim-0", gateway.local_addr()).await;
+    let mut client = place.device("sim-0", gateway.local_addr()).await;
     send(&client, 0..5).await;
     committed(&mut client, 5).await;
     let obstacle = place.obstacle();
@@ -187,7 +242,7 @@ async fn nothing_is_committed_while_the_sink_fails_and_nothing_is_lost() {
 async fn a_sink_that_still_fails_at_the_deadline_is_named_and_the_device_goes_on() {
     let place = Place::new();
     let gateway = place.gateway_with(|config| config.shutdown_deadline = Duration::from_millis(500)).await;
-    let mut client = device("sim-0", gateway.local_addr()).await;
+    let mut client = place.device("sim-0", gateway.local_addr()).await;
     send(&client, 0..5).await;
     committed(&mut client, 5).await;
     let obstacle = place.obstacle();
@@ -210,7 +265,7 @@ async fn restarted(signal: &str, code: Option<i32>) {
     let place = Place::new();
     let first = Whimbrel::start(&place.database);
     let address = first.address;
-    let mut client = device("sim-0", address).await;
+    let mut client = place.device("sim-0", address).await;
     send(&client, 0..100).await;
     committed(&mut client, 50).await;
     let feeder = tokio::spawn({
@@ -254,7 +309,7 @@ async fn a_second_signal_ends_at_once() {
     let mut command = serve("127.0.0.1:0", &place.database);
     command.args(["--shutdown-deadline-ms", "3600000"]);
     let whimbrel = Whimbrel::spawn(command);
-    let mut client = device("sim-0", whimbrel.address).await;
+    let mut client = place.device("sim-0", whimbrel.address).await;
     send(&client, 0..1).await;
     committed(&mut client, 1).await;
     let _obstacle = place.obstacle();
@@ -275,7 +330,7 @@ async fn readings_that_cannot_be_stored_by_the_deadline_end_the_program_with_a_l
     let mut command = serve("127.0.0.1:0", &place.database);
     command.args(["--shutdown-deadline-ms", "500"]);
     let whimbrel = Whimbrel::spawn(command);
-    let mut client = device("sim-0", whimbrel.address).await;
+    let mut client = place.device("sim-0", whimbrel.address).await;
     send(&client, 0..1).await;
     committed(&mut client, 1).await;
     let _obstacle = place.obstacle();

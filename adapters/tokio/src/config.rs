@@ -24,7 +24,8 @@ pub struct EndpointConfig {
     pub idle_timeout: Duration,
     /// An accepted handshake is dropped after this long without the device's first packet. Default 10 s.
     pub pending_timeout: Duration,
-    /// Most answers a second, on each shard, to packets of unknown connections and of other versions. Default 1000.
+    /// Most answers a second, on each shard, to packets of unknown connections and of other versions; a tenth of it more
+    /// to those from blocked sources. Default 1000.
     pub resets_per_second: u32,
     /// The channels that the gateway sends on, the same for every session. They cannot be durable yet. Default none.
     pub downlink: Vec<ChannelConfig>,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayKeys, GatewayPublic, MessageId};
 
 use crate::answer::answered;
 use crate::clock::Clock;
@@ -57,9 +57,7 @@ impl Endpoint {
         check(&config)?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(EndpointError::Random)?;
-        if matches!(protection, Protection::InsecurePlain) {
-            tracing::warn!("sessions are not protected: anybody can read, forge and replay them");
-        }
+        let kind = format!("{protection:?}");
         let guard = Guard::new(protection, secret);
         let bind_error = |source| EndpointError::Bind { address: listen, source };
         let sockets = bind_all(listen, config.shards).map_err(bind_error)?;
@@ -76,6 +74,7 @@ impl Endpoint {
         let (clock, hasher, config) = (Clock::new(), RandomState::new(), Arc::new(config));
         let shared = Arc::new(Shared::new(&config.limits, config.shards));
         let access = Arc::new(Access::new(&config.limits.access));
+        let open = shard::none_open(&config);
         let mut tasks = JoinSet::new();
         let (mut shards, mut progress) = (Vec::new(), Vec::new());
         for (number, (socket, forwarded)) in sockets.into_iter().zip(forwarded).enumerate() {
@@ -89,6 +88,7 @@ impl Endpoint {
                 shared: Arc::clone(&shared),
                 access: Arc::clone(&access),
                 guard: guard.clone(),
+                open: Arc::clone(&open),
                 progress: Progress::new(Arc::clone(&handle.mailbox)),
             };
             progress.push(Arc::clone(&links.progress));
@@ -97,7 +97,7 @@ impl Endpoint {
             tasks.spawn(shard::run(shard, inputs));
             shards.push(handle);
         }
-        tracing::info!(address = %local_addr, shards = shards.len(), "endpoint bound");
+        tracing::info!(address = %local_addr, shards = shards.len(), protection = kind, "endpoint bound");
         Ok((Self { local_addr, handle: Handle { shards: shards.into() }, tasks }, Events { receiver, progress }))
     }
 
@@ -174,6 +174,15 @@ impl Handle {
         let keys = Arc::new(keys);
         for shard in self.shards.iter() {
             shard.mailbox.set_keys(Arc::clone(&keys));
+        }
+    }
+
+    /// Tells devices, under seal, of a key of the gateway: those whose session is open now, and those that come later,
+    /// except who used it already. A device takes it from its next handshake on; until all did
+    /// ([`crate::Proof::gateway_key_id`]), the former key must stay among the endpoint's keys.
+    pub fn announce_key(&self, key: GatewayPublic) {
+        for shard in self.shards.iter() {
+            shard.mailbox.announce_key(key);
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use whimbrel_core::{DeviceId, GatewayKeys, SeqNo, StreamId};
+use whimbrel_core::{DeviceId, GatewayKeys, GatewayPublic, SeqNo, StreamId};
 
 use crate::event::{Committed, SessionKey};
 use crate::hello::Verdict;
@@ -22,6 +22,8 @@ pub(crate) struct Mail {
     pub(crate) verdicts: Vec<(SessionKey, Verdict)>,
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) keys: Option<Arc<GatewayKeys>>,
+    /// What devices are told.
+    pub(crate) announced: Option<GatewayPublic>,
     /// Devices whose sessions end.
     pub(crate) disconnect: HashSet<DeviceId>,
     pub(crate) shutdown: bool,
@@ -57,6 +59,11 @@ impl Mailbox {
 
     pub(crate) fn set_keys(&self, keys: Arc<GatewayKeys>) {
         self.lock().keys = Some(keys);
+        self.posted.notify_one();
+    }
+
+    pub(crate) fn announce_key(&self, key: GatewayPublic) {
+        self.lock().announced = Some(key);
         self.posted.notify_one();
     }
 

@@ -33,7 +33,7 @@ impl Protection {
 impl fmt::Debug for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sealed { .. } => f.debug_struct("Sealed").finish_non_exhaustive(),
+            Self::Sealed { .. } => f.write_str("Sealed"),
             Self::InsecurePlain => f.write_str("InsecurePlain"),
         }
     }
@@ -83,4 +83,7 @@ pub struct Proof {
     /// The key that it used: [`DeviceRecord::key`] or [`DeviceRecord::next_key`]. A device that used the next one needs the
     /// former no longer.
     pub key: DeviceKey,
+    /// Which of the gateway's keys it used ([`whimbrel_core::GatewayPublic::id`]); `None` for a device that knows its gateway by
+    /// none. See [`crate::Handle::announce_key`].
+    pub gateway_key_id: Option<u8>,
 }

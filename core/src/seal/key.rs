@@ -204,6 +204,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of scalar multiplications")]
     fn keys_differ_by_any_bit() {
         for bit in 0..256 {
             let mut other = [7; 32];

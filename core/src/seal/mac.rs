@@ -26,12 +26,12 @@ pub(crate) fn handshake_psk(key: &DeviceKey, counter: u64) -> Secret {
 
 /// The first MAC of a HELLO: whoever made it knows the device's key.
 pub(crate) fn hello_mac(key: &DeviceKey, hello: &[&[u8]]) -> [u8; MAC_LEN] {
-    mac(derived(key, HELLO).expose(), hello)
+    derived_mac(key, HELLO, hello)
 }
 
 /// The MAC of an unsealed answer to a HELLO, which is named by its `mac1`.
 pub(crate) fn answer_mac(key: &DeviceKey, mac1: &[u8; MAC_LEN], answer: &[u8]) -> [u8; MAC_LEN] {
-    mac(derived(key, ANSWER).expose(), &[mac1, answer])
+    derived_mac(key, ANSWER, &[mac1, answer])
 }
 
 /// What a gateway under load gives to an address in a period, to show that it receives there.
@@ -56,7 +56,7 @@ pub(crate) fn reset_mac(reset_key: &[u8; MAC_LEN], cause_tag: &[u8; 4]) -> [u8; 
 
 /// The MAC of a session asleep.
 pub(crate) fn sleep_mac(key: &DeviceKey, snapshot: &[&[u8]]) -> [u8; MAC_LEN] {
-    mac(derived(key, SLEEP).expose(), snapshot)
+    derived_mac(key, SLEEP, snapshot)
 }
 
 /// Whether they are the same, in constant time for equal lengths.
@@ -64,12 +64,15 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-fn derived(key: &DeviceKey, label: &[u8]) -> Secret {
+/// A MAC under the key that HMAC(device's key, label) is.
+#[inline(never)]
+fn derived_mac(key: &DeviceKey, label: &[u8], parts: &[&[u8]]) -> [u8; MAC_LEN] {
     let mut derived = Secret::default();
     hmac(key.expose(), &[label], derived.expose_mut());
-    derived
+    mac(derived.expose(), parts)
 }
 
+#[inline(never)]
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; MAC_LEN] {
     let mut full = Secret::default();
     hmac(key, parts, full.expose_mut());

@@ -270,6 +270,7 @@ impl SealedKeys {
     }
 }
 
-#[cfg(test)]
+// Thousands of packets: too long for Miri.
+#[cfg(all(test, not(miri)))]
 #[path = "packet_tests.rs"]
 mod tests;

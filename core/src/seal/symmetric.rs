@@ -30,11 +30,13 @@ impl Symmetric {
     }
 
     /// MixKey(input_key_material).
+    #[inline(never)]
     pub(super) fn mix_key(&mut self, input: &[u8]) {
         hkdf(&mut self.chaining_key, input, &mut self.key, None);
     }
 
     /// MixHash(data), the data in parts.
+    #[inline(never)]
     pub(super) fn mix_hash(&mut self, data: &[&[u8]]) {
         self.hash = hash(&self.hash, data);
     }

@@ -36,6 +36,7 @@ pub struct Admission<'a> {
 }
 
 /// What a gateway answers a HELLO with, until it hears that it arrived.
+#[cfg_attr(feature = "seal", expect(clippy::large_enum_variant, reason = "there is no heap"))]
 #[derive(Debug)]
 pub(super) enum Answering {
     /// Nothing: a device, or a session that is established.

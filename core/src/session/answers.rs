@@ -14,7 +14,7 @@ use crate::gate;
 #[cfg(feature = "seal")]
 use crate::seal::mac;
 #[cfg(feature = "seal")]
-use crate::wire::answer::{Answer, AnswerKind};
+use crate::wire::answer::{Answer, AnswerKind, Received};
 #[cfg(feature = "seal")]
 use crate::wire::{LongHeader, LongType};
 
@@ -74,14 +74,14 @@ impl Engine<'_> {
             return self.drop_for(|dropped| &mut dropped.unauthentic);
         }
         match answer.kind {
-            AnswerKind::Accept => {
+            Received::Accept => {
                 if !self.on_sealed_accept(path, datagram) {
                     self.drop_for(|dropped| &mut dropped.unauthentic);
                 }
             }
-            AnswerKind::Refuse { code, .. } => self.on_refuse(code),
-            AnswerKind::CounterLow { lowest } => self.on_counter_low(lowest),
-            AnswerKind::Cookie(cookie) => self.on_cookie(cookie),
+            Received::Other(AnswerKind::Refuse { code, .. }) => self.on_refuse(code),
+            Received::Other(AnswerKind::CounterLow { lowest }) => self.on_counter_low(lowest),
+            Received::Other(AnswerKind::Cookie(cookie)) => self.on_cookie(cookie),
         }
     }
 
@@ -102,14 +102,14 @@ impl Engine<'_> {
         self.st.hello.restart(now);
     }
 
-    /// The gateway is under load: shows it the cookie, at once.
+    /// The gateway is under load: shows it the cookie, the first of an attempt at once. Later ones wait for their turn, or
+    /// whoever repeats old ones could make this end send as often as he likes.
     #[cfg(feature = "seal")]
     fn on_cookie(&mut self, cookie: [u8; 16]) {
         let now = self.st.now;
         if let Attempt::Sealed(attempt) = &mut self.st.hello.attempt
-            && attempt.cookie != Some(cookie)
+            && attempt.cookie.replace(cookie).is_none()
         {
-            attempt.cookie = Some(cookie);
             self.st.hello.again(now);
         }
     }

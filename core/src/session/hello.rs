@@ -17,6 +17,7 @@ use super::sealed_hello::{Refusal, SealedAttempt};
 use crate::{CloseReason, Event};
 
 /// One attempt to open a session.
+#[cfg_attr(feature = "seal", expect(clippy::large_enum_variant, reason = "there is no heap"))]
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// None is being made.
@@ -189,7 +190,8 @@ impl Engine<'_> {
     #[cfg(feature = "seal")]
     fn change_gateway_key(&mut self) {
         let hello = &self.st.hello;
-        let unanswered = hello.tries > 0 && hello.tries % 4 == 0 && matches!(hello.attempt, Attempt::Sealed(_));
+        let unanswered =
+            hello.tries > 0 && hello.tries.is_multiple_of(4) && matches!(hello.attempt, Attempt::Sealed(_));
         let other = self.st.credentials().is_some_and(|credentials| credentials.gateways[1].is_some());
         if unanswered && other {
             self.st.hello.second = !self.st.hello.second;

@@ -51,6 +51,10 @@ impl State {
             return Err(Refusal::NotStored);
         }
         let counter = self.hello.counter;
+        if counter == u64::MAX {
+            // None is left; the device needs a new key.
+            return Err(Refusal::NoKey);
+        }
         let pattern = credentials.pattern();
         let gateway = credentials.gateway(self.hello.second);
         let key_id = gateway.map_or(0, |gateway| gateway.id());

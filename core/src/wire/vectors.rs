@@ -16,6 +16,19 @@ use crate::{
     StreamId, stream,
 };
 
+/// What [`crate::session`]'s sealed vectors check.
+pub(crate) const SEALED: [&str; 9] = [
+    "sealed-hello",
+    "sealed-hello-cookie",
+    "sealed-accept",
+    "sealed-ping",
+    "sealed-ping-next-phase",
+    "sealed-refuse",
+    "counter-low",
+    "cookie",
+    "sealed-reset",
+];
+
 const TEXT: &str = include_str!("../../../docs/PROTOCOL.md");
 
 const DEVICE_NONCE: u64 = 0x1122_3344_5566_7788;
@@ -210,6 +223,7 @@ fn every_vector_is_what_we_write() {
         assert!(documented.remove(name).is_some(), "the text has no vector {name}");
         assert_eq!(hex(&vector(name)), hex(&bytes), "{name}");
     }
+    documented.retain(|name, _| !SEALED.contains(name));
     assert_eq!(documented.into_keys().collect::<Vec<_>>(), ["ack-both"], "vectors that nothing checks");
 }
 

@@ -75,12 +75,15 @@ pub(crate) fn assert_stored(database: &Path, devices: usize, readings: usize, ru
     let rows = csv_rows();
     let database = Connection::open(database).unwrap();
     let mut query = database
-        .prepare("SELECT seq, json FROM readings WHERE device = ?1 AND channel = 1 AND epoch = ?2 ORDER BY rowid")
+        .prepare(
+            "SELECT seq, json FROM readings JOIN devices USING(device)
+             WHERE name = ?1 AND channel = 1 AND epoch = ?2 ORDER BY readings.rowid",
+        )
         .unwrap();
     for device in 0..devices {
         let name = format!("sim-{device}");
         let epochs: Vec<u32> = database
-            .prepare("SELECT DISTINCT epoch FROM readings WHERE device = ?1 ORDER BY epoch")
+            .prepare("SELECT DISTINCT epoch FROM named_readings WHERE name = ?1 ORDER BY epoch")
             .unwrap()
             .query_map([&name], |row| row.get(0))
             .unwrap()

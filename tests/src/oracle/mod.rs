@@ -36,6 +36,8 @@ pub struct Oracle {
     down: BTreeMap<u64, Flows>,
     /// The device's ledger in its present boot, and that of each of the gateway's sessions.
     law: Law,
+    /// Messages accepted, and left out, in this boot before the device's last deep sleep: its ledger begins anew then.
+    before: (usize, u64),
     laws: BTreeMap<u64, Law>,
 }
 
@@ -56,7 +58,17 @@ impl Oracle {
     /// The device lost its memory; what it accepts from here on is another history.
     pub fn device_rebooted(&mut self) {
         self.up.push(Flows::new());
-        self.law = Law::default();
+        (self.law, self.before) = (Law::default(), (0, 0));
+    }
+
+    /// The device woke from deep sleep: its streams go on, its ledger begins anew.
+    pub fn device_resumed(&mut self) {
+        (self.law, self.before) = (Law::default(), self.counts());
+    }
+
+    /// Messages accepted in this boot, and left out.
+    fn counts(&self) -> (usize, u64) {
+        (self.accepted_count(), self.present().map(Flow::left_out).sum())
     }
 
     /// The device's ledger is this.
@@ -64,8 +76,8 @@ impl Oracle {
     /// # Errors
     /// See [`Law::check`].
     pub fn device_ledger(&mut self, ledger: Ledger) -> Result<(), String> {
-        let (accepted, left_out) = (self.accepted_count(), self.present().map(Flow::left_out).sum());
-        self.law.check(ledger, accepted, left_out)
+        let (accepted, left_out) = self.counts();
+        self.law.check(ledger, accepted - self.before.0, left_out.saturating_sub(self.before.1))
     }
 
     /// The ledger of one of the gateway's sessions is this.

@@ -13,7 +13,7 @@ pub(super) fn check_fates(world: &mut World) {
         let early = world.doubt(at).early;
         let (device, peer) = (&mut world.devices[at], &mut world.gateway.peers[at]);
         let (ledger, now) = (device.session.ledger(), device.time(world.now) + early);
-        let forgotten = forgotten || device.session.stats().reconnects > 0;
+        let forgotten = forgotten || device.reconnects() > 0;
         let (mut missing, mut stored, mut arrived) = (Vec::new(), true, 0);
         for flow in device.oracle.present() {
             let (mode, fates) = (flow.mode(), flow.fates(now));
@@ -27,7 +27,7 @@ pub(super) fn check_fates(world: &mut World) {
             arrived += fates.delivered + fates.expired + fates.superseded;
         }
         assert!(stored, "{place}, device {at}: not stored: {missing:?}");
-        let unknown = (ledger.in_doubt + ledger.undeliverable) as usize;
+        let unknown = device.unknown() as usize;
         assert!(forgotten || missing.len() <= unknown, "{place}, device {at}: {missing:?} missing, {ledger:?}");
         let delivered = u64::from(ledger.delivered);
         assert!(forgotten || delivered <= arrived, "{place}, device {at}: {delivered} delivered, {arrived} arrived");

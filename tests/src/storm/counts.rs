@@ -34,7 +34,7 @@ pub struct Counts {
 
 impl Counts {
     /// The names of what is injected.
-    pub const INJECTED: [&str; 22] = [
+    pub const INJECTED: [&str; 23] = [
         "lost one by one",
         "lost in bursts",
         "lost at a full queue",
@@ -48,6 +48,7 @@ impl Counts {
         "partitions",
         "rebindings",
         "sleeps",
+        "deep sleeps",
         "clock steps",
         "device crashes",
         "gateway crashes",
@@ -69,7 +70,9 @@ impl Counts {
         let links = || world.network.up.iter().chain(&world.network.down).map(Link::stats);
         let sum = |count: fn(&firmware_sim::link::LinkStats) -> u64| links().map(count).sum::<u64>();
         let Tally { lost_asleep, lost_path, rebindings, partitions, sleeps, clock_steps, .. } = world.tally;
-        let Tally { device_crashes, gateway_crashes, sessions_ended, stalls, counters_lost, loads, .. } = world.tally;
+        let Tally {
+            device_crashes, gateway_crashes, sessions_ended, stalls, counters_lost, loads, hibernations, ..
+        } = world.tally;
         let raised = |event: &&Event| matches!(event, Event::BootEpochRaised { .. });
         let raised = world.devices.iter().flat_map(|device| &device.events).filter(raised).count() as u64;
         let mut counts = Self {
@@ -90,6 +93,7 @@ impl Counts {
                 partitions,
                 rebindings,
                 sleeps,
+                hibernations,
                 clock_steps,
                 device_crashes,
                 gateway_crashes,
@@ -107,7 +111,7 @@ impl Counts {
         };
         for (device, peer) in world.devices.iter().zip(&world.gateway.peers) {
             counts.refused += device.load.refused + peer.load.refused;
-            counts.reconnects += u64::from(device.session.stats().reconnects);
+            counts.reconnects += u64::from(device.reconnects());
             for flow in device.oracle.flows() {
                 let mode = flow.mode();
                 let at = match (mode.durable, mode.kind) {

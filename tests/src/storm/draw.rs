@@ -167,8 +167,9 @@ fn talk(dice: &mut Dice, device: &DeviceSetup, gateway: &Setup) -> Talk {
     let down = &device.gateway_channels;
     let down = down.iter().map(|channel| source(dice, channel, device.preset, share(150), datagram));
     let down = down.collect();
-    let naps = Naps { awake: dice.millis(50, 5_000), asleep: dice.millis(100, 30_000), tells: dice.percent(50) };
-    Talk { up, down, naps: dice.percent(15).then_some(naps) }
+    let (awake, asleep) = (dice.millis(50, 5_000), dice.millis(100, 30_000));
+    let naps = Naps { awake, asleep, tells: dice.percent(50), deep: dice.percent(60) };
+    Talk { up, down, naps: dice.percent(20).then_some(naps) }
 }
 
 /// `datagram`: the longest that both ends take, without its tag. What is longer than the receiver takes would be refused once it has
@@ -204,7 +205,7 @@ fn turn(dice: &mut Dice, devices: usize, links: &[Faults]) -> Turn {
 fn act(dice: &mut Dice, devices: usize, links: &[Faults]) -> Act {
     let at = dice.within(0, devices as u64 - 1) as usize;
     let link = dice.within(0, links.len() as u64 - 1) as usize;
-    match dice.within(0, 15) {
+    match dice.within(0, 16) {
         0 => {
             let faults = Faults { delay: links[link].delay, ..weather(dice) };
             Act::Weather { link, up: dice.percent(50), faults }
@@ -226,6 +227,7 @@ fn act(dice: &mut Dice, devices: usize, links: &[Faults]) -> Act {
         12 => Act::Stall,
         13 => Act::Load,
         14 => Act::LoseCounter(at),
+        15 => Act::Hibernate(at, dice.millis(10, 20_000)),
         _ => Act::Wake(at),
     }
 }

@@ -39,6 +39,8 @@ pub enum Act {
     Rebind(usize),
     /// A device sleeps for so long.
     Sleep(usize, Duration),
+    /// A device sleeps deeply for so long, if its session can.
+    Hibernate(usize, Duration),
     /// A device's clock steps by so many microseconds.
     Step(usize, i64),
     /// A device's clock runs at another rate from now on, in millionths.
@@ -69,7 +71,7 @@ impl Act {
             Self::Partition { .. } => Class::Partitions,
             Self::Mtu { .. } => Class::Mtu,
             Self::Rebind(_) => Class::Rebindings,
-            Self::Sleep(..) => Class::Sleep,
+            Self::Sleep(..) | Self::Hibernate(..) => Class::Sleep,
             Self::Step(..) | Self::Drift(..) => Class::Clocks,
             Self::CrashDevice(_) => Class::DeviceCrashes,
             Self::CrashGateway => Class::GatewayCrashes,
@@ -84,6 +86,7 @@ impl Act {
     const fn device(&self) -> Option<usize> {
         match self {
             Self::Rebind(at) | Self::Sleep(at, _) | Self::Step(at, _) | Self::Drift(at, _) => Some(*at),
+            Self::Hibernate(at, _) => Some(*at),
             Self::CrashDevice(at) | Self::LoseCounter(at) | Self::Forget(at) | Self::GoAway(at) | Self::Wake(at) => {
                 Some(*at)
             }

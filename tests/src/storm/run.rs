@@ -89,6 +89,13 @@ fn perform(world: &mut World, act: Act) {
                 (world.devices[at].asleep_until, world.devices[at].next_nap) = (Some(now + time), None);
             }
         }
+        Act::Hibernate(at, time) => {
+            let device = &mut world.devices[at];
+            if device.is_awake() && device.hibernate().is_ok() {
+                tally.hibernations += 1;
+                (device.asleep_until, device.next_nap) = (Some(now + time), None);
+            }
+        }
         Act::Step(at, micros) => {
             tally.clock_steps += 1;
             world.devices[at].step(now, micros);

@@ -3,7 +3,7 @@
 use super::World;
 use crate::device::Device;
 use crate::gateway::Taken;
-use crate::network::Network;
+use crate::network::Way;
 use crate::oracle::Handed;
 use crate::sink::Outcome;
 use whimbrel_core::{Event, Instant, PathId};
@@ -102,8 +102,6 @@ impl World {
             device.path_at_gateway = Some(path);
             device.link
         });
-        if let Some(link) = self.network.down.get_mut(link) {
-            Network::send(link, now, path, datagram);
-        }
+        self.network.send(Way::Down, link, now, path, datagram);
     }
 }

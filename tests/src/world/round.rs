@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::device::Device;
-use crate::network::Network;
+use crate::network::Way;
 use crate::oracle::{Doubt, Handed, Sender};
 use crate::trace::describe;
 use whimbrel_core::{Duration, Event, PathId, Protection};
@@ -49,6 +49,7 @@ impl World {
         for device in &mut self.devices {
             if device.asleep_until.is_some_and(|until| until <= now) {
                 device.asleep_until = None;
+                device.awake();
                 device.next_nap = device.naps.map(|naps| now + naps.awake);
                 if device.naps.is_some_and(|naps| naps.tells) {
                     device.session.wake(device.clock.at(now));
@@ -60,6 +61,7 @@ impl World {
             {
                 (device.next_nap, device.asleep_until) = (None, Some(now + naps.asleep));
                 self.tally.sleeps += 1;
+                self.tally.hibernations += u64::from(naps.deep && device.hibernate().is_ok());
             }
         }
         moved
@@ -146,8 +148,7 @@ impl World {
             heard = true;
             self.trace.note(now, || format!("device {at} {event:?}"));
             let device = &mut self.devices[at];
-            let ledger = device.session.ledger();
-            let handed = !stalled && ledger.in_doubt == 0 && ledger.undeliverable == 0;
+            let handed = !stalled && device.unknown() == 0;
             let time = device.time(now) + doubt.early;
             let checked = match event {
                 Event::StreamOpened { stream, epoch } => device.oracle.opened(stream, epoch),
@@ -200,9 +201,7 @@ impl World {
             let datagram = &buf[..sent.len];
             let sender = Sender { hello: device.session.hello_id(), gateway: None };
             let checked = device.packets.on_sent(sender, datagram);
-            if let Some(link) = self.network.up.get_mut(device.link) {
-                Network::send(link, now, device.path, datagram);
-            }
+            self.network.send(Way::Up, device.link, now, device.path, datagram);
             self.note_sent(false, at, datagram);
             self.must(at, checked);
         }

@@ -1,9 +1,11 @@
 //! A database file of our own: named without doubt, locked against a second gateway, and removed
 //! again when it did not exist before and could not be made good use of.
 
+use core::time::Duration;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::DatabaseError;
 
@@ -11,12 +13,8 @@ use crate::DatabaseError;
 /// (<https://sqlite.org/walformat.html>, section 2), and as much again.
 const PROBE: usize = 64 * 1024;
 
-/// The files with content of the database, by suffix: keys may be in each
-/// (<https://sqlite.org/tempfiles.html>).
-const WITH_CONTENT: [&str; 3] = ["", "-wal", "-journal"];
-/// The permission bits of everybody but the owner.
-#[cfg(unix)]
-const OTHERS: u32 = 0o077;
+/// Between two looks whether another is done with a database.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The claim on a database file. Dropped after the database is closed, it lets others have it.
 ///
@@ -32,11 +30,18 @@ pub(crate) struct DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Locks the database at `path` and makes it, empty, when it does not exist.
-    pub(super) fn claim(path: &Path) -> Result<Self, DatabaseError> {
+    /// Locks the database at `path` and makes it, empty, when it does not exist. Waits up to `patience` for
+    /// another that has it.
+    pub(super) fn claim(path: &Path, patience: Duration) -> Result<Self, DatabaseError> {
         let path = real_path(path)?;
         let lock_path = beside(&path, ".lock");
-        let lock = lock(&lock_path)?;
+        let start = Instant::now();
+        let lock = loop {
+            match lock(&lock_path) {
+                Err(DatabaseError::InUse) if start.elapsed() < patience => std::thread::sleep(PAUSE),
+                outcome => break outcome?,
+            }
+        };
         let mut claim = Self { path, lock_path, _lock: lock, created: false };
         // With a write: a file that may only be read is refused by name, here and now.
         let options = private_options();
@@ -69,56 +74,6 @@ impl DatabaseFile {
         written.and(removed)
     }
 
-    /// Whether nobody but its owner may read or write the database and what SQLite has beside it; else
-    /// the first file that others may, and its mode.
-    #[cfg(unix)]
-    pub(super) fn exposed(&self) -> io::Result<Option<(PathBuf, u32)>> {
-        use std::os::unix::fs::PermissionsExt;
-        for suffix in WITH_CONTENT {
-            let path = self.beside(suffix);
-            match fs::metadata(&path) {
-                Ok(metadata) if metadata.permissions().mode() & OTHERS != 0 => {
-                    return Ok(Some((path, metadata.permissions().mode() & 0o7777)));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes the database from everybody but its owner. SQLite gives what it makes beside it the same mode.
-    #[cfg(unix)]
-    pub(crate) fn make_private(&self) -> io::Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        // Once for each file: where modes do not stick, the next look says so.
-        for _ in WITH_CONTENT {
-            let Some((path, mode)) = self.exposed()? else { return Ok(()) };
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode & !OTHERS))?;
-            tracing::info!(path = %path.display(), "only its owner may use it from now on: it holds keys");
-        }
-        match self.exposed()? {
-            None => Ok(()),
-            Some((path, _)) => {
-                let reason = format!("{} cannot be taken from others than its owner", path.display());
-                Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
-            }
-        }
-    }
-
-    /// Elsewhere the folder's own rules hold.
-    #[cfg(not(unix))]
-    pub(super) fn exposed(&self) -> io::Result<Option<(PathBuf, u32)>> {
-        Ok(None)
-    }
-
-    /// Elsewhere the folder's own rules hold.
-    #[cfg(not(unix))]
-    pub(crate) fn make_private(&self) -> io::Result<()> {
-        Ok(())
-    }
-
     /// Removes what this claim made; a database that existed before stays. For use after the
     /// database was closed.
     pub(super) fn discard(self) {
@@ -140,7 +95,8 @@ impl Drop for DatabaseFile {
     }
 }
 
-fn real_path(path: &Path) -> Result<PathBuf, DatabaseError> {
+/// The one path of a database, by whatever name it is called; it may not exist yet.
+pub(crate) fn real_path(path: &Path) -> Result<PathBuf, DatabaseError> {
     if path.is_dir() {
         return Err(DatabaseError::Directory);
     }
@@ -207,55 +163,35 @@ mod tests {
     fn a_database_has_one_gateway_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        let first = DatabaseFile::claim(&path).unwrap();
-        assert!(matches!(DatabaseFile::claim(&path), Err(DatabaseError::InUse)));
+        let first = DatabaseFile::claim(&path, Duration::ZERO).unwrap();
+        assert!(matches!(DatabaseFile::claim(&path, Duration::ZERO), Err(DatabaseError::InUse)));
         #[cfg(unix)]
         {
             let link = folder.path().join("link.db");
             std::os::unix::fs::symlink(&path, &link).unwrap();
-            assert!(matches!(DatabaseFile::claim(&link), Err(DatabaseError::InUse)));
+            assert!(matches!(DatabaseFile::claim(&link, Duration::ZERO), Err(DatabaseError::InUse)));
         }
         drop(first);
-        DatabaseFile::claim(&path).unwrap();
+        DatabaseFile::claim(&path, Duration::ZERO).unwrap();
     }
 
     #[test]
     fn only_what_was_made_here_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        DatabaseFile::claim(&path).unwrap().discard();
+        DatabaseFile::claim(&path, Duration::ZERO).unwrap().discard();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         fs::write(&path, b"somebody's").unwrap();
-        DatabaseFile::claim(&path).unwrap().discard();
+        DatabaseFile::claim(&path, Duration::ZERO).unwrap().discard();
         assert_eq!(fs::read(&path).unwrap(), b"somebody's");
     }
 
     #[test]
     fn what_cannot_be_a_file_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(DatabaseFile::claim(folder.path()), Err(DatabaseError::Directory)));
-        assert!(matches!(DatabaseFile::claim(Path::new("")), Err(DatabaseError::NoName)));
+        assert!(matches!(DatabaseFile::claim(folder.path(), Duration::ZERO), Err(DatabaseError::Directory)));
+        assert!(matches!(DatabaseFile::claim(Path::new(""), Duration::ZERO), Err(DatabaseError::NoName)));
         let missing = folder.path().join("no/such/a.db");
-        assert!(matches!(DatabaseFile::claim(&missing), Err(DatabaseError::Io(_))));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_is_made_is_its_owners_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.db");
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        let file = DatabaseFile::claim(&path).unwrap();
-        assert_eq!((mode(&path), mode(&file.lock_path)), (0o600, 0o600));
-        assert!(file.exposed().unwrap().is_none());
-        for (suffix, exposed) in [("", 0o644), ("", 0o620), ("-wal", 0o604), ("-journal", 0o660)] {
-            let path = file.beside(suffix);
-            fs::write(&path, b"x").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
-            assert_eq!(file.exposed().unwrap(), Some((path.clone(), exposed)));
-            file.make_private().unwrap();
-            assert_eq!(mode(&path), exposed & 0o700, "{suffix}");
-        }
+        assert!(matches!(DatabaseFile::claim(&missing, Duration::ZERO), Err(DatabaseError::Io(_))));
     }
 }

@@ -6,7 +6,12 @@
 mod file;
 mod migrations;
 mod open;
+#[cfg(unix)]
+mod private;
+#[cfg(not(unix))]
+mod shared;
 
+use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +19,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::DatabaseError;
 
-pub(crate) use file::DatabaseFile;
+pub(crate) use file::{DatabaseFile, real_path};
 
 /// A claimed database of the present version. What works with it shares this; the last one gives it up.
 #[derive(Debug)]
@@ -26,7 +31,12 @@ impl Database {
     /// Claims the database, makes it when it does not exist, and brings it to the present version. When
     /// that fails, a file that did not exist before does not exist afterwards.
     pub(crate) fn open(path: &Path) -> Result<(Arc<Self>, Connection), DatabaseError> {
-        let file = DatabaseFile::claim(path)?;
+        Self::open_within(path, Duration::ZERO)
+    }
+
+    /// The same; waits up to `patience` for another that has it.
+    pub(crate) fn open_within(path: &Path, patience: Duration) -> Result<(Arc<Self>, Connection), DatabaseError> {
+        let file = DatabaseFile::claim(path, patience)?;
         match open::open(&file) {
             Ok(connection) => Ok((Arc::new(Self { file }), connection)),
             Err(reason) => {

@@ -4,6 +4,9 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use whimbrel_core::{DeviceId, DeviceKey, GatewaySecret, Pattern};
 
+use whimbrel_tokio::DeviceRecord;
+
+use super::directory::Entry;
 use super::forms::{pattern_name, pattern_named};
 use super::{Counter, DeviceInfo, DeviceName, DeviceState, Provisioned, RegistryError, random};
 use crate::sink::{device_name, device_named};
@@ -11,17 +14,6 @@ use crate::utc;
 
 /// Bytes of a new device's id: enough that nobody guesses one, and that no two are the same.
 const ID_LEN: usize = 8;
-
-/// What a handshake needs to know of a device.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) pattern: Pattern,
-    pub(crate) key: DeviceKey,
-    /// The one that takes its place when the device first uses it.
-    pub(crate) next_key: Option<DeviceKey>,
-    /// Of the newest handshake that was let in.
-    pub(crate) counter: Option<u64>,
-}
 
 /// A new device.
 pub(super) fn add(
@@ -136,7 +128,7 @@ fn info(row: &Row<'_>) -> rusqlite::Result<DeviceInfo> {
     let (is_rotating, revoked_at): (bool, Option<i64>) = (row.get(3)?, row.get(6)?);
     Ok(DeviceInfo {
         id: id(row, 0)?,
-        name: row.get::<_, String>(1)?.parse().map_err(|error| wrong(1, error))?,
+        name: name(row, 1)?,
         pattern: pattern(row, 2)?,
         state: match (revoked_at, is_rotating) {
             (Some(_), _) => DeviceState::Revoked,
@@ -150,30 +142,34 @@ fn info(row: &Row<'_>) -> rusqlite::Result<DeviceInfo> {
     })
 }
 
-const RECORD: &str = "SELECT device, pattern, key, next_key, counter FROM devices WHERE revoked_at IS NULL";
+const ENTRY: &str = "SELECT device, name, pattern, key, next_key, counter FROM devices WHERE revoked_at IS NULL";
 
-/// What a handshake of this device needs; `None` when it is revoked.
-pub(super) fn record(transaction: &Transaction<'_>, device: &DeviceId) -> rusqlite::Result<Option<Record>> {
+/// What a running gateway has to know of this device; `None` when it is revoked.
+pub(super) fn entry(transaction: &Transaction<'_>, device: &DeviceId) -> rusqlite::Result<Option<Entry>> {
     transaction
-        .prepare_cached(&format!("{RECORD} AND device = ?1"))?
-        .query_row([device_name(device)], in_record)
+        .prepare_cached(&format!("{ENTRY} AND device = ?1"))?
+        .query_row([device_name(device)], in_entry)
         .optional()
-        .map(|found| found.map(|(_, record)| record))
+        .map(|found| found.map(|(_, entry)| entry))
 }
 
 /// The same of all devices.
-pub(super) fn records(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<(DeviceId, Record)>> {
-    transaction.prepare(RECORD)?.query_map([], in_record)?.collect()
+pub(super) fn entries(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<(DeviceId, Entry)>> {
+    transaction.prepare(ENTRY)?.query_map([], in_entry)?.collect()
 }
 
-fn in_record(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Record)> {
-    let record = Record {
-        pattern: pattern(row, 1)?,
-        key: DeviceKey::new(row.get(2)?),
-        next_key: row.get::<_, Option<[u8; 32]>>(3)?.map(DeviceKey::new),
-        counter: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+fn in_entry(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Entry)> {
+    let record = DeviceRecord {
+        pattern: pattern(row, 2)?,
+        key: DeviceKey::new(row.get(3)?),
+        next_key: row.get::<_, Option<[u8; 32]>>(4)?.map(DeviceKey::new),
+        counter: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
     };
-    Ok((id(row, 0)?, record))
+    Ok((id(row, 0)?, Entry { name: name(row, 1)?, record }))
+}
+
+fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<DeviceName> {
+    row.get::<_, String>(column)?.parse().map_err(|error| wrong(column, error))
 }
 
 fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<DeviceId> {

@@ -99,6 +99,25 @@ pub(crate) mod id {
     }
 }
 
+/// A device that is not always there: `null`.
+pub(crate) mod optional_id {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Id(#[serde(with = "id")] DeviceId);
+
+    pub(crate) fn serialize<S: Serializer>(device: &Option<DeviceId>, to: S) -> Result<S::Ok, S::Error> {
+        match device {
+            Some(device) => id::serialize(device, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DeviceId>, D::Error> {
+        Ok(Option::<Id>::deserialize(from)?.map(|Id(device)| device))
+    }
+}
+
 pub(crate) mod pattern {
     use super::*;
 

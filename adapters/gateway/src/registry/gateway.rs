@@ -12,30 +12,38 @@ use crate::database::DatabaseFile;
 use crate::utc;
 
 /// The gateway's secrets.
-pub(crate) struct GatewayKeys {
+pub(super) struct Keys {
     /// Of the key that devices are told.
-    pub(crate) current: GatewaySecret,
+    pub(super) current: GatewaySecret,
     /// Of the key before, while it is still good.
-    pub(crate) former: Option<GatewaySecret>,
-    /// From which the sessions' reset keys are derived.
-    pub(crate) reset: Zeroizing<[u8; 32]>,
+    pub(super) former: Option<GatewaySecret>,
+    /// What RESETs are made with.
+    reset: Zeroizing<[u8; 32]>,
     created_at: i64,
 }
 
-impl fmt::Debug for GatewayKeys {
+impl Keys {
+    /// As an endpoint takes them.
+    pub(super) fn for_endpoint(&self) -> whimbrel_core::GatewayKeys {
+        let keys = whimbrel_core::GatewayKeys::new(self.current.clone(), *self.reset);
+        match &self.former {
+            Some(former) => keys.with_second(former.clone()),
+            None => keys,
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let former = self.former.as_ref().map(GatewaySecret::public);
-        f.debug_struct("GatewayKeys")
-            .field("current", &self.current.public())
-            .field("former", &former)
-            .finish_non_exhaustive()
+        f.debug_struct("Keys").field("current", &self.current.public()).field("former", &former).finish_non_exhaustive()
     }
 }
 
 /// The keys, if there are any.
-pub(super) fn load(transaction: &Transaction<'_>) -> rusqlite::Result<Option<GatewayKeys>> {
+pub(super) fn load(transaction: &Transaction<'_>) -> rusqlite::Result<Option<Keys>> {
     let keys = |row: &Row<'_>| {
-        Ok(GatewayKeys {
+        Ok(Keys {
             current: GatewaySecret::new(row.get(0)?),
             former: row.get::<_, Option<[u8; 32]>>(1)?.map(GatewaySecret::new),
             reset: Zeroizing::new(row.get(2)?),
@@ -49,7 +57,7 @@ pub(super) fn load(transaction: &Transaction<'_>) -> rusqlite::Result<Option<Gat
 }
 
 /// The keys, made when there are none yet. From then on nobody but its owner may use the file.
-pub(super) fn load_or_make(transaction: &Transaction<'_>, file: &DatabaseFile) -> Result<GatewayKeys, RegistryError> {
+pub(super) fn load_or_make(transaction: &Transaction<'_>, file: &DatabaseFile) -> Result<Keys, RegistryError> {
     if let Some(keys) = load(transaction)? {
         return Ok(keys);
     }
@@ -59,11 +67,11 @@ pub(super) fn load_or_make(transaction: &Transaction<'_>, file: &DatabaseFile) -
     transaction
         .prepare_cached("INSERT INTO gateway(one, secret, reset_secret, created_at) VALUES(1, ?1, ?2, ?3)")?
         .execute(params![*secret, *reset, created_at])?;
-    Ok(GatewayKeys { current: GatewaySecret::new(*secret), former: None, reset, created_at })
+    Ok(Keys { current: GatewaySecret::new(*secret), former: None, reset, created_at })
 }
 
 /// A new key pair becomes the one that devices are told; the one before stays good.
-pub(super) fn rotate(transaction: &Transaction<'_>, keys: GatewayKeys) -> Result<GatewayKeys, RegistryError> {
+pub(super) fn rotate(transaction: &Transaction<'_>, keys: Keys) -> Result<Keys, RegistryError> {
     if keys.former.is_some() {
         return Err(RegistryError::FormerThere);
     }
@@ -71,7 +79,7 @@ pub(super) fn rotate(transaction: &Transaction<'_>, keys: GatewayKeys) -> Result
     transaction
         .prepare_cached("UPDATE gateway SET former_secret = secret, secret = ?1, created_at = ?2")?
         .execute(params![secret.expose(), created_at])?;
-    Ok(GatewayKeys { current: secret, former: Some(keys.current), created_at, ..keys })
+    Ok(Keys { current: secret, former: Some(keys.current), created_at, ..keys })
 }
 
 /// A new secret whose public key has another short id than this one's: devices say by that id which they mean.
@@ -85,11 +93,7 @@ fn other_than(secret: &GatewaySecret) -> Result<GatewaySecret, RegistryError> {
 }
 
 /// Ends the former key: not while devices depend on it, unless it is forced.
-pub(super) fn retire(
-    transaction: &Transaction<'_>,
-    keys: GatewayKeys,
-    is_forced: bool,
-) -> Result<GatewayKeys, RegistryError> {
+pub(super) fn retire(transaction: &Transaction<'_>, keys: Keys, is_forced: bool) -> Result<Keys, RegistryError> {
     if keys.former.is_none() {
         return Err(RegistryError::NoFormer);
     }
@@ -98,11 +102,11 @@ pub(super) fn retire(
         return Err(RegistryError::FormerUsed { devices });
     }
     transaction.prepare_cached("UPDATE gateway SET former_secret = NULL")?.execute([])?;
-    Ok(GatewayKeys { former: None, ..keys })
+    Ok(Keys { former: None, ..keys })
 }
 
 /// What may be shown.
-pub(super) fn info(transaction: &Transaction<'_>, keys: &GatewayKeys) -> rusqlite::Result<GatewayInfo> {
+pub(super) fn info(transaction: &Transaction<'_>, keys: &Keys) -> rusqlite::Result<GatewayInfo> {
     let former = match &keys.former {
         Some(former) => Some(FormerKey { public: former.public(), devices: dependent(transaction, keys)? }),
         None => None,
@@ -111,7 +115,7 @@ pub(super) fn info(transaction: &Transaction<'_>, keys: &GatewayKeys) -> rusqlit
 }
 
 /// How many devices have not used the current key yet.
-fn dependent(transaction: &Transaction<'_>, keys: &GatewayKeys) -> rusqlite::Result<u64> {
+fn dependent(transaction: &Transaction<'_>, keys: &Keys) -> rusqlite::Result<u64> {
     transaction
         .prepare_cached(
             "SELECT count(*) FROM devices WHERE revoked_at IS NULL AND pattern = ?1 AND gateway_key IS NOT ?2",

@@ -15,16 +15,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Transaction, TransactionBehavior};
-use whimbrel_core::{DeviceId, Pattern};
+use whimbrel_core::{DeviceId, GatewayKeys, Pattern};
 use zeroize::Zeroizing;
 
 use crate::DatabaseError;
 use crate::database::Database;
 
-pub(crate) use devices::Record;
 pub(crate) use directory::Directory;
 pub use error::RegistryError;
-pub(crate) use gateway::GatewayKeys;
 pub use name::{DeviceName, NameError};
 pub use types::{Counter, DeviceInfo, DeviceState, FormerKey, GatewayInfo, Provisioned};
 
@@ -34,6 +32,14 @@ pub struct Registry {
     database: Arc<Database>,
     /// Of a running gateway.
     directory: Option<Arc<Directory>>,
+}
+
+/// What to do to the gateway's keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyChange {
+    None,
+    Rotate,
+    Retire { is_forced: bool },
 }
 
 impl Registry {
@@ -51,8 +57,7 @@ impl Registry {
         let order = directory.change();
         let mut connection = database.connect()?;
         let transaction = connection.transaction()?;
-        directory.fill(devices::records(&transaction)?);
-        directory.put_gateway(gateway::load(&transaction)?);
+        directory.fill(devices::entries(&transaction)?);
         drop(order);
         drop(transaction);
         drop(connection);
@@ -62,11 +67,6 @@ impl Registry {
     /// Removes the database if it was made here: for use when nothing came of it.
     pub(crate) fn discard(self) {
         self.database.discard();
-    }
-
-    /// Makes the gateway's keys, if there are none.
-    pub(crate) fn make_keys(&self) -> Result<(), RegistryError> {
-        self.gateway().map(drop)
     }
 
     /// Adds a device, with an id and a key of its own.
@@ -145,7 +145,7 @@ impl Registry {
     /// # Errors
     /// The database said no.
     pub fn gateway(&self) -> Result<GatewayInfo, RegistryError> {
-        self.change_gateway(|_, keys| Ok(keys))
+        self.change_keys(KeyChange::None).map(|(info, _)| info)
     }
 
     /// A new key pair of the gateway becomes the one that devices are told. The former stays good.
@@ -153,7 +153,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::FormerThere`], or the database said no.
     pub fn rotate_gateway(&self) -> Result<GatewayInfo, RegistryError> {
-        self.change_gateway(gateway::rotate)
+        self.change_keys(KeyChange::Rotate).map(|(info, _)| info)
     }
 
     /// Ends the gateway's former key. Devices that know no other cannot connect any more: with any such
@@ -162,16 +162,20 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NoFormer`], [`RegistryError::FormerUsed`], or the database said no.
     pub fn retire_gateway(&self, is_forced: bool) -> Result<GatewayInfo, RegistryError> {
-        self.change_gateway(|transaction, keys| gateway::retire(transaction, keys, is_forced))
+        self.change_keys(KeyChange::Retire { is_forced }).map(|(info, _)| info)
     }
 
-    fn change_gateway(
-        &self,
-        work: impl FnOnce(&Transaction<'_>, GatewayKeys) -> Result<GatewayKeys, RegistryError>,
-    ) -> Result<GatewayInfo, RegistryError> {
+    /// Makes the gateway's keys when there are none yet, and changes them. What they are then, for people and for an
+    /// endpoint.
+    pub(crate) fn change_keys(&self, change: KeyChange) -> Result<(GatewayInfo, GatewayKeys), RegistryError> {
         self.change(|transaction, _| {
             let keys = gateway::load_or_make(transaction, self.database.file())?;
-            Ok(gateway::info(transaction, &work(transaction, keys)?)?)
+            let keys = match change {
+                KeyChange::None => keys,
+                KeyChange::Rotate => gateway::rotate(transaction, keys)?,
+                KeyChange::Retire { is_forced } => gateway::retire(transaction, keys, is_forced)?,
+            };
+            Ok((gateway::info(transaction, &keys)?, keys.for_endpoint()))
         })
     }
 
@@ -190,12 +194,10 @@ impl Registry {
             transaction.commit()?;
             return Ok(done);
         };
-        let records = changed.into_iter().map(|device| Ok((device, devices::record(&transaction, &device)?)));
-        let records = records.collect::<rusqlite::Result<Vec<_>>>()?;
-        let gateway = gateway::load(&transaction)?;
+        let entries = changed.into_iter().map(|device| Ok((device, devices::entry(&transaction, &device)?)));
+        let entries = entries.collect::<rusqlite::Result<Vec<_>>>()?;
         transaction.commit()?;
-        records.into_iter().for_each(|(device, record)| directory.put(device, record));
-        directory.put_gateway(gateway);
+        entries.into_iter().for_each(|(device, entry)| directory.put(device, entry));
         Ok(done)
     }
 }

@@ -40,7 +40,12 @@ impl Sqlite {
     /// version, cannot be written, or holds keys that others may read.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
         let (database, connection) = Database::open(path)?;
-        Ok(Self { connection, _database: database })
+        Ok(Self::new(database, connection))
+    }
+
+    /// With a connection to a database that is open already.
+    pub(crate) fn new(database: Arc<Database>, connection: Connection) -> Self {
+        Self { connection, _database: database }
     }
 }
 

@@ -8,8 +8,10 @@ use core::time::Duration;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::Instant;
+
+use serde_json::Value;
 
 /// More than any step takes on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +22,38 @@ pub(crate) fn serve(listen: &str, database: &Path) -> Command {
     command.args(["serve", "--listen", listen, "--database"]).arg(database);
     command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// `whimbrel` with these arguments and `--database`, run to its end.
+pub(crate) fn whimbrel(database: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
+    command.args(args).arg("--database").arg(database);
+    command.env_remove("RUST_LOG").stdin(Stdio::null()).output().unwrap()
+}
+
+/// What it printed; it must have gone well and said nothing else.
+pub(crate) fn done(database: &Path, args: &[&str]) -> String {
+    let output = whimbrel(database, args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The same with `--json`: one line.
+pub(crate) fn json(database: &Path, args: &[&str]) -> Value {
+    let text = done(database, &[args, &["--json"]].concat());
+    assert_eq!(text.lines().count(), 1, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Why it failed, in one line, with exit code 1 and nothing on standard output.
+pub(crate) fn failed(database: &Path, args: &[&str]) -> String {
+    let output = whimbrel(database, args);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b""[..]), "{args:?}: {output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line = said.strip_prefix("whimbrel: ").and_then(|line| line.strip_suffix('\n'));
+    let line = line.filter(|line| !line.contains('\n')).unwrap_or_else(|| panic!("{said:?}"));
+    line.to_owned()
 }
 
 /// A gateway in a process of its own; killed when it is dropped.

@@ -11,9 +11,10 @@ use whimbrel_core::{
 
 use super::Shard;
 use super::paths::Paths;
-use super::table::{Entry, Found, GatewayMemory, Request, stream_bit};
+use super::request::Request;
+use super::table::{Entry, Found, GatewayMemory, stream_bit};
 use crate::event::{GatewayEvent, SessionKey};
-use crate::hello::{HelloRequest, Reply, Verdict};
+use crate::hello::{HelloRequest, Reply};
 use crate::limits::{Allowance, Refusal, Seat, Waiting};
 use crate::protection::Proof;
 use crate::socket::Path;
@@ -28,11 +29,8 @@ impl Shard {
             Ok(hello) => hello,
             Err(error) => {
                 self.on_undecodable(path, error);
-                if error == DecodeError::Version
-                    && self
-                        .answer_stranger(path, bytes, |_, cause, room| whimbrel_core::wire::refuse_version(cause, room))
-                {
-                    self.stats.versions_refused += 1;
+                if error == DecodeError::Version {
+                    self.refuse_version(path, bytes);
                 }
                 return;
             }
@@ -76,17 +74,19 @@ impl Shard {
         permit.send(GatewayEvent::Hello(HelloRequest { session, device, proof, boot_epoch, peer, streams, reply }));
     }
 
-    /// The answer to a request once more: the first may have been lost. Seldom enough that whoever repeats a request
+    /// The answer to a request once more, until it is known to have arrived: the first may have been lost. Seldom enough that whoever repeats a request
     /// that he has seen gains nothing by it.
     pub(super) fn repeat_accept(&mut self, index: usize, path: Path) {
         self.stats.hello_repeated += 1;
         let now = self.now;
-        let Some(entry) = self.table.entry(index).filter(|entry| entry.repeat_at <= now) else {
+        let Some(entry) = self.table.entry(index).filter(|entry| !entry.live && entry.repeat_at <= now) else {
             return;
         };
         entry.repeat_at = now + REPEAT;
-        let path = entry.paths.id(path);
-        entry.session.repeat_accept(now, path);
+        // Whoever repeats a request need not be its device, but nothing was sent anywhere yet.
+        let id = entry.paths.id(path);
+        entry.paths.learn(path);
+        entry.session.repeat_accept(now, id);
         self.touch(index);
     }
 
@@ -127,60 +127,7 @@ impl Shard {
         self.report(Refusal::NoRoom, path);
     }
 
-    /// Verdicts, commits and the word to shut down.
-    pub(super) fn read_mail(&mut self) {
-        let mail = self.links.mailbox.take();
-        for (session, verdict) in mail.verdicts {
-            self.on_verdict(session, verdict);
-        }
-        for ((session, stream), next) in mail.commits {
-            let now = self.now;
-            if let Some((index, entry)) = self.table.entry_of(session) {
-                entry.session.commit(now, stream, next);
-                self.touch(index);
-            }
-        }
-        if let Some(access) = mail.access {
-            self.links.access = access;
-        }
-        if let Some(keys) = mail.keys {
-            self.links.guard.set_keys(keys);
-        }
-        // After the verdicts: what those opened ends too.
-        for device in mail.disconnect {
-            self.disconnect(device);
-        }
-        if mail.shutdown && !self.closing {
-            self.closing = true;
-            for index in self.table.questions() {
-                self.table.drop_question(index);
-            }
-        }
-    }
-
-    fn on_verdict(&mut self, session: SessionKey, verdict: Verdict) {
-        let Some((path, request)) = self.table.take_question(session) else {
-            return;
-        };
-        let index = session.index as usize;
-        let Some(offer) = request.offer() else {
-            return self.table.drop_question(index);
-        };
-        match verdict {
-            Verdict::Accept(streams) => {
-                if !self.accept(session, path, &offer, request.counter(), &streams) {
-                    self.table.drop_question(index);
-                }
-            }
-            Verdict::Refuse(reason) => {
-                self.table.drop_question(index);
-                self.refuse(path, &offer, reason);
-            }
-            Verdict::Silence => self.table.drop_question(index),
-        }
-    }
-
-    fn refuse(&mut self, path: Path, offer: &Offer<'_>, reason: CloseReason) {
+    pub(super) fn refuse(&mut self, path: Path, offer: &Offer<'_>, reason: CloseReason) {
         self.stats.handshakes_refused += 1;
         self.answer(path, |room| match offer.is_sealed() {
             true => gate::refuse(offer, reason, room),
@@ -192,7 +139,7 @@ impl Shard {
     }
 
     /// Opens the session in the place of its question. `false`: it could not be.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         key: SessionKey,
         path: Path,
@@ -235,6 +182,7 @@ impl Shard {
             key,
             device: offer.device(),
             counter,
+            gateway_key_id: offer.gateway_key_id(),
             cid,
             paths: Paths::new(path),
             durable,
@@ -253,6 +201,9 @@ impl Shard {
             heard: self.now,
             counted: Stats::default(),
         };
+        if let Some(open) = self.links.open.get(self.number) {
+            open.publish(index, Some(cid));
+        }
         if let Some(former) = self.table.open_pending(index, entry) {
             self.end(former);
         }

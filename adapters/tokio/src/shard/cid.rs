@@ -6,6 +6,8 @@
 //! The random bits make an id of the past unknown, so that a device of an earlier session learns
 //! at once that the session is gone. They are no protection: packets are judged by their seal.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use whimbrel_core::ConnectionId;
 
 /// How the 32 bits are divided.
@@ -41,6 +43,34 @@ impl CidLayout {
     }
 }
 
+/// The connections that are open on one shard, for the others to see.
+#[derive(Debug)]
+pub(crate) struct Open(Box<[AtomicU32]>);
+
+impl Open {
+    /// For up to `entries` of them.
+    pub(crate) fn new(entries: usize) -> Self {
+        Self((0..entries).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// Puts an id in its place, or nothing.
+    pub(crate) fn publish(&self, index: usize, cid: Option<ConnectionId>) {
+        if let Some(place) = self.0.get(index) {
+            place.store(cid.and_then(digest).unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is there. A moment after it was published it may not be seen yet: then its packet is lost.
+    pub(crate) fn has(&self, index: usize, cid: ConnectionId) -> bool {
+        self.0.get(index).is_some_and(|place| Some(place.load(Ordering::Relaxed)) == digest(cid))
+    }
+}
+
+/// An id of ours as a number, never 0: that is an empty place. Two differ where their ids do, but in the last bit.
+fn digest(cid: ConnectionId) -> Option<u32> {
+    Some(u32::from_be_bytes(cid.as_bytes().try_into().ok()?) | 1)
+}
+
 /// Bits that number `count` things from 0.
 const fn bits(count: usize) -> u32 {
     usize::BITS - count.saturating_sub(1).leading_zeros()
@@ -63,6 +93,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_open_connection_is_seen_until_it_ends() {
+        let (layout, open) = (CidLayout::new(2, 100), Open::new(100));
+        let cid = layout.make(1, 7, 0x1234);
+        assert!(!open.has(7, cid) && !open.has(100, cid));
+        open.publish(7, Some(cid));
+        assert!(open.has(7, cid) && !open.has(8, cid) && !open.has(7, layout.make(1, 7, 0x4321)));
+        assert!(!open.has(8, ConnectionId::EMPTY));
+        open.publish(7, None);
+        assert!(!open.has(7, cid));
     }
 
     #[test]

@@ -12,10 +12,11 @@
 use tokio::sync::mpsc;
 use whimbrel_core::gate::{Authentic, Load, Weighed};
 use whimbrel_core::wire::{Claim, VERSION};
-use whimbrel_core::{CloseReason, DecodeError, DeviceKey, Protection as Kind};
+use whimbrel_core::{CloseReason, DecodeError, DeviceKey, Pattern, Protection as Kind};
 
 use super::Shard;
-use super::table::{Found, Request, SealedRequest};
+use super::request::{Request, SealedRequest};
+use super::table::Found;
 use crate::event::GatewayEvent;
 use crate::limits::Refusal;
 use crate::protection::{DeviceRecord, Proof};
@@ -125,7 +126,8 @@ impl Shard {
                 return;
             }
         };
-        let proof = Proof { counter: authentic.counter(), key: key.clone() };
+        let gateway_key_id = (record.pattern == Pattern::NkPsk0).then(|| authentic.gateway_key_id()).flatten();
+        let proof = Proof { counter: authentic.counter(), key: key.clone(), gateway_key_id };
         let request = Request::Sealed(Box::new(SealedRequest { opened, terms, counter: proof.counter }));
         self.ask(path, request, Some(proof), seat, permit);
     }

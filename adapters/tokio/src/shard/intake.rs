@@ -34,11 +34,9 @@ impl Shard {
         }
         match whimbrel_core::route(bytes) {
             // It may be authentic wherever it comes from: that is seen when it is opened.
-            Ok(Route::Session(cid)) => match self.table.layout().parse(cid) {
-                Some((shard, _)) if shard != self.number && shard < self.config.shards => {
-                    self.forward(shard, path, bytes);
-                }
-                _ => self.on_session_datagram(cid, path, bytes, inbox),
+            Ok(Route::Session(cid)) => match self.elsewhere(cid) {
+                Some(shard) => self.forward(shard, path, bytes),
+                None => self.on_session_datagram(cid, path, bytes, inbox),
             },
             Ok(Route::Hello) if self.links.guard.is_sealed() => {
                 let blocked = self.links.shared.strikes.is_blocked(path.peer.ip(), self.now);
@@ -55,6 +53,12 @@ impl Shard {
             }
             Err(error) => self.on_undecodable(path, error),
         }
+    }
+
+    /// The other shard that has the session now. Nobody else's packets may crowd the way to it.
+    fn elsewhere(&self, cid: ConnectionId) -> Option<usize> {
+        let (shard, index) = self.table.layout().parse(cid).filter(|(shard, _)| *shard != self.number)?;
+        self.links.open.get(shard)?.has(index, cid).then_some(shard)
     }
 
     /// A datagram that reached another shard's socket.
@@ -102,7 +106,8 @@ impl Shard {
         let source = Source::of(entry);
         let Entry { session, allowance, waiting, paths, heard, .. } = entry;
         let before = *session.stats();
-        let mut received = session.handle_datagram(self.now, paths.id(path), bytes);
+        let id = paths.id(path);
+        let mut received = session.handle_datagram(self.now, id, bytes);
         let taken = take(&mut received, &source, Some((allowance, waiting)), inbox);
         drop(received);
         let what = Judged::of(&before, session.stats());
@@ -110,6 +115,7 @@ impl Shard {
             *heard = self.now;
         }
         if what.authentic {
+            paths.learn(path);
             allowance.charge_datagram(bytes.len());
         }
         self.note_taken(index, taken);

@@ -10,8 +10,10 @@ mod delivery;
 mod gate;
 mod guard;
 mod intake;
+mod mail;
 mod paths;
 mod pump;
+mod request;
 mod strangers;
 mod table;
 mod timers;
@@ -25,8 +27,9 @@ use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
-use whimbrel_core::{ChannelId, DeviceId, Instant, MessageId};
+use whimbrel_core::{ChannelId, DeviceId, GatewayPublic, Instant, MessageId};
 
+use self::cid::Open;
 use self::delivery::Inbox;
 pub(crate) use self::guard::Guard;
 use self::table::Table;
@@ -56,6 +59,12 @@ pub(crate) struct Forwarded {
     bytes: Vec<u8>,
 }
 
+/// The connections of each shard, none of which is open yet.
+pub(crate) fn none_open(config: &EndpointConfig) -> Arc<[Open]> {
+    let entries = Table::entries(config.shards, config.sessions_max, config.pending_max);
+    (0..config.shards).map(|_| Open::new(entries)).collect()
+}
+
 /// What a shard shares with the handles and the other shards.
 pub(crate) struct Links {
     pub(crate) mailbox: Arc<Mailbox>,
@@ -67,6 +76,8 @@ pub(crate) struct Links {
     pub(crate) shared: Arc<Shared>,
     pub(crate) access: Arc<Access>,
     pub(crate) guard: Guard,
+    /// Of each shard.
+    pub(crate) open: Arc<[Open]>,
     pub(crate) progress: Arc<Progress>,
 }
 
@@ -101,7 +112,11 @@ pub(crate) struct Shard {
     /// application's word to begin.
     ended: VecDeque<(SessionKey, DeviceId)>,
     resets: Option<Limiter>,
+    /// Of packets from blocked sources.
+    blocked_resets: Option<Limiter>,
     reports: Reports,
+    /// The key of ours that devices are told.
+    announced: Option<GatewayPublic>,
     stats: EndpointStats,
     now: Instant,
     closing: bool,
@@ -116,8 +131,8 @@ impl Shard {
         links: Links,
     ) -> Self {
         links.shared.time.advance(now);
-        let resets = (config.resets_per_second > 0)
-            .then(|| limiter(Rate::per_second(config.resets_per_second), &links.shared.time));
+        let resets = |rate| (rate > 0).then(|| limiter(Rate::per_second(rate), &links.shared.time));
+        let per_second = config.resets_per_second;
         Self {
             number,
             table: Table::new(number, config.shards, config.sessions_max, config.pending_max),
@@ -129,8 +144,10 @@ impl Shard {
             caught_up: 0,
             batches: 0,
             ended: VecDeque::new(),
-            resets,
+            resets: resets(per_second),
+            blocked_resets: resets(per_second.div_ceil(10)),
             reports: Reports::default(),
+            announced: None,
             stats: EndpointStats::default(),
             now,
             closing: false,

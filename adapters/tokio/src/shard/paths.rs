@@ -7,9 +7,9 @@ use crate::socket::Path;
 /// How many addresses a session may have at a time: the one in use, and candidates.
 const PATHS: usize = 4;
 
-/// A few paths of one session. Anybody can make datagrams with a session's connection id, so a
-/// new address takes the place of the oldest, but never of the one in use: which address is in
-/// use is the core's decision.
+/// A few paths of one session. A new address takes the place of the oldest, but never of the one in use: which
+/// address is in use is the core's decision. Anybody can make datagrams with a session's connection id, so that an
+/// address is only kept once something authentic came from it.
 #[derive(Debug)]
 pub(crate) struct Paths {
     known: [Option<(PathId, Path)>; PATHS],
@@ -28,12 +28,18 @@ impl Paths {
         Self { known, current: PathId(0), next: 1 }
     }
 
-    /// The number of `path`, a new one when it is not known.
-    pub(crate) fn id(&mut self, path: Path) -> PathId {
-        if let Some((id, _)) = self.known.iter().flatten().find(|(_, known)| *known == path) {
-            return *id;
+    /// The number of `path`; when it is not known, the one that it gets by [`Paths::learn`].
+    pub(crate) fn id(&self, path: Path) -> PathId {
+        let known = self.known.iter().flatten().find(|(_, known)| *known == path);
+        known.map_or(PathId(self.next), |(id, _)| *id)
+    }
+
+    /// Something authentic came from there, so that it is kept: under the number of [`Paths::id`].
+    pub(crate) fn learn(&mut self, path: Path) {
+        let id = self.id(path);
+        if id != PathId(self.next) {
+            return;
         }
-        let id = PathId(self.next);
         self.next = self.next.wrapping_add(1);
         let current = self.current;
         // Empty places first, then the lowest number; the numbers grow with age.
@@ -45,7 +51,6 @@ impl Paths {
         if let Some(place) = place {
             *place = Some((id, path));
         }
-        id
     }
 
     /// Where to send; the core chose `id`.
@@ -70,6 +75,7 @@ mod tests {
         let mut paths = Paths::new(path(1));
         for port in 2..100 {
             let id = paths.id(path(port));
+            paths.learn(path(port));
             assert_eq!(paths.choose(PathId(0)), Some(path(1)));
             assert_eq!(paths.id(path(port)), id);
         }
@@ -77,13 +83,22 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_nothing_authentic_came_from_is_not_kept() {
+        let mut paths = Paths::new(path(1));
+        let id = paths.id(path(2));
+        assert_eq!((paths.id(path(3)), paths.choose(id)), (id, None));
+        paths.learn(path(3));
+        assert_eq!((paths.choose(id), paths.id(path(3))), (Some(path(3)), id));
+        assert_ne!(paths.id(path(2)), id);
+    }
+
+    #[test]
     fn the_path_moves_when_the_core_says_so() {
         let mut paths = Paths::new(path(1));
         let id = paths.id(path(2));
+        paths.learn(path(2));
         assert_eq!(paths.choose(id), Some(path(2)));
-        (3..7).for_each(|port| {
-            paths.id(path(port));
-        });
+        (3..7).for_each(|port| paths.learn(path(port)));
         assert_eq!(paths.choose(id), Some(path(2)));
         assert_eq!(paths.choose(PathId(0)), None);
     }

@@ -100,6 +100,7 @@ impl Shard {
         if let Some(entry) = self.table.entry(index) {
             tracing::debug!(device = %entry.device, session = ?entry.key, "session opened");
         }
+        self.announce_key(index);
         // The deadline for the first packet gave way to the one for silence.
         self.touch(index);
         if let Some(former) = former {
@@ -185,6 +186,9 @@ impl Shard {
         let Some(mut entry) = self.table.remove(index) else {
             return;
         };
+        if let Some(open) = self.links.open.get(self.number) {
+            open.publish(index, None);
+        }
         self.timers.arm(index, &mut entry.armed, None);
         self.stats.add_session(entry.session.stats(), &entry.counted);
         self.ended.push_back((entry.key, entry.device));

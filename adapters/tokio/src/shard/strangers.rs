@@ -6,7 +6,7 @@ use whimbrel_core::DecodeError;
 
 use super::Shard;
 use super::guard::Guard;
-use crate::limits::{Refusal, Strike};
+use crate::limits::{Limiter, Refusal, Strike};
 use crate::socket::Path;
 
 impl Shard {
@@ -66,13 +66,17 @@ impl Shard {
         self.strike(path.peer.ip());
     }
 
-    /// A packet of a connection that is not here. Its sender may be a device from before our restart: it is told.
+    /// A packet of a connection that is not here. Its sender may be a device from before our restart: it is told. From
+    /// a blocked source too, if seldom: the device cannot help what others send in its name.
     pub(super) fn on_unknown_connection(&mut self, path: Path, cause: &[u8]) {
-        if self.is_blocked(path) {
-            return;
+        let blocked = self.links.shared.strikes.is_blocked(path.peer.ip(), self.now);
+        if blocked && !allowed(&self.blocked_resets) {
+            return self.on_blocked(path);
         }
         self.stats.rx_unknown_connection += 1;
-        if self.answer_stranger(path, cause, Guard::reset) {
+        if !blocked && !allowed(&self.resets) {
+            self.stats.resets_limited += 1;
+        } else if self.answer_shorter(path, cause, Guard::reset) {
             self.stats.resets_sent += 1;
         }
         if let Some(count) = self.reports.note(Refusal::UnknownConnection, self.now) {
@@ -80,18 +84,22 @@ impl Shard {
         }
     }
 
-    /// Answers somebody whom nothing is known about, at a limited rate, with less than was received.
-    pub(super) fn answer_stranger(
+    /// Tells somebody who speaks another version, at a limited rate.
+    pub(super) fn refuse_version(&mut self, path: Path, cause: &[u8]) {
+        if !allowed(&self.resets) {
+            self.stats.resets_limited += 1;
+        } else if self.answer_shorter(path, cause, |_, cause, room| whimbrel_core::wire::refuse_version(cause, room)) {
+            self.stats.versions_refused += 1;
+        }
+    }
+
+    /// Answers somebody whom nothing is known about with less than was received.
+    fn answer_shorter(
         &mut self,
         path: Path,
         cause: &[u8],
         write: impl FnOnce(&Guard, &[u8], &mut [u8]) -> Option<usize>,
     ) -> bool {
-        let allowed = self.resets.as_ref().is_some_and(|limit| limit.check().is_ok());
-        if !allowed {
-            self.stats.resets_limited += 1;
-            return false;
-        }
         let written = self.outgoing.room(cause.len()).and_then(|room| write(&self.links.guard, cause, room));
         if let Some(len) = written {
             self.outgoing.push(path, len);
@@ -108,4 +116,9 @@ impl Shard {
         }
         written.is_some()
     }
+}
+
+/// `None`: never.
+fn allowed(rate: &Option<Limiter>) -> bool {
+    rate.as_ref().is_some_and(|rate| rate.check().is_ok())
 }

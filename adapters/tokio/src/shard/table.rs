@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use slab::Slab;
 use whimbrel_core::wire::Claim;
-use whimbrel_core::{ConnectionId, DeviceId, Hello, Host, Instant, Offer, Opened, Session, Stats, StreamId};
+use whimbrel_core::{ConnectionId, DeviceId, Host, Instant, Session, Stats, StreamId};
 
 use super::cid::CidLayout;
 use super::paths::Paths;
+use super::request::Request;
 use crate::event::SessionKey;
 use crate::limits::{Allowance, Seat, Waiting};
 use crate::socket::Path;
@@ -34,39 +35,6 @@ pub(crate) struct Asking {
     seat: Seat,
 }
 
-/// A device's request, valid when it came, as it is kept while the application thinks.
-pub(crate) enum Request {
-    /// The whole of it.
-    Plain(Vec<u8>),
-    /// What the gate made of it.
-    Sealed(Box<SealedRequest>),
-}
-
-/// A sealed request that was opened.
-pub(crate) struct SealedRequest {
-    pub(crate) opened: Opened,
-    pub(crate) terms: Vec<u8>,
-    /// The attempt's number.
-    pub(crate) counter: u64,
-}
-
-impl Request {
-    pub(crate) fn offer(&self) -> Option<Offer<'_>> {
-        match self {
-            Self::Plain(hello) => Hello::parse(hello).ok()?.plain(),
-            Self::Sealed(request) => Offer::new(request.opened.clone(), &request.terms).ok(),
-        }
-    }
-
-    /// The attempt's number, of a sealed one.
-    pub(crate) fn counter(&self) -> Option<u64> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Sealed(request) => Some(request.counter),
-        }
-    }
-}
-
 /// A session and what the shard knows about it.
 pub(crate) struct Entry {
     pub(crate) session: Session<GatewayMemory>,
@@ -74,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) device: DeviceId,
     /// The number of the attempt that opened it, if it is sealed.
     pub(crate) counter: Option<u64>,
+    /// Which of our keys the device knows, if any.
+    pub(crate) gateway_key_id: Option<u8>,
     pub(crate) cid: ConnectionId,
     pub(crate) paths: Paths,
     /// One bit per stream, by its byte on the wire (0 to 127).
@@ -146,10 +116,15 @@ pub(crate) struct Table {
 impl Table {
     /// For shard number `shard` of `shards`; the limits are for all of them together.
     pub(crate) fn new(shard: usize, shards: usize, sessions_max: usize, pending_max: usize) -> Self {
+        let layout = CidLayout::new(shards, Self::entries(shards, sessions_max, pending_max));
         let (sessions_max, pending_max) = (sessions_max.div_ceil(shards), pending_max.div_ceil(shards));
-        let layout = CidLayout::new(shards, sessions_max + pending_max);
         let slots = Slab::new();
         Self { shard, layout, sessions_max, pending_max, slots, devices: HashMap::new(), serial: 0, pending: 0 }
+    }
+
+    /// Places of one shard of them.
+    pub(crate) fn entries(shards: usize, sessions_max: usize, pending_max: usize) -> usize {
+        sessions_max.div_ceil(shards) + pending_max.div_ceil(shards)
     }
 
     pub(crate) fn layout(&self) -> CidLayout {

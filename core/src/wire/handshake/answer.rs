@@ -14,6 +14,7 @@ use crate::wire::{LongHeader, Reader, VERSION, Writer};
 use crate::{BufferTooSmall, DecodeError};
 
 /// The longest answer, in bytes. Every sealed HELLO is longer.
+#[cfg(test)]
 pub(crate) const ANSWER_LEN_MAX: usize = LongHeader::LEN + 8 + 16 + MAC;
 
 const MAC: usize = 16;
@@ -21,17 +22,17 @@ const MAC: usize = 16;
 /// What an answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerKind {
+    Refuse { code: RefuseCode, lowest: u8, highest: u8 },
+    CounterLow { lowest: u64 },
+    Cookie([u8; 16]),
+}
+
+/// What a received answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
     /// To be opened.
     Accept,
-    Refuse {
-        code: RefuseCode,
-        lowest: u8,
-        highest: u8,
-    },
-    CounterLow {
-        lowest: u64,
-    },
-    Cookie([u8; 16]),
+    Other(AnswerKind),
 }
 
 /// A received answer whose MAC is still to be checked.
@@ -39,7 +40,7 @@ pub(crate) enum AnswerKind {
 pub(crate) struct Answer<'a> {
     /// Names the HELLO.
     pub(crate) echo: u64,
-    pub(crate) kind: AnswerKind,
+    pub(crate) kind: Received,
     /// All before the MAC.
     pub(crate) maced: &'a [u8],
     pub(crate) mac: &'a [u8; MAC],
@@ -60,14 +61,14 @@ impl<'a> Answer<'a> {
                 // e, the tag, and something between them.
                 r.take(32 + 16 + 1)?;
                 r.take_rest();
-                AnswerKind::Accept
+                Received::Accept
             }
             LongType::Refuse => {
                 let Refuse { code, lowest, highest, .. } = parse_refusal(echo, &mut r)?;
-                AnswerKind::Refuse { code, lowest, highest }
+                Received::Other(AnswerKind::Refuse { code, lowest, highest })
             }
-            LongType::CounterLow => AnswerKind::CounterLow { lowest: r.u64()? },
-            LongType::Cookie => AnswerKind::Cookie(r.array()?),
+            LongType::CounterLow => Received::Other(AnswerKind::CounterLow { lowest: r.u64()? }),
+            LongType::Cookie => Received::Other(AnswerKind::Cookie(r.array()?)),
             _ => return Err(DecodeError::Unknown),
         };
         r.finish()?;
@@ -75,17 +76,15 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Writes an answer other than ACCEPT, up to its MAC.
+/// Writes an answer up to its MAC.
 pub(crate) fn emit_answer(echo: u64, kind: &AnswerKind, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
     let long = match kind {
-        AnswerKind::Accept => return Err(BufferTooSmall),
         AnswerKind::Refuse { .. } => LongType::Refuse,
         AnswerKind::CounterLow { .. } => LongType::CounterLow,
         AnswerKind::Cookie(_) => LongType::Cookie,
     };
     LongHeader::emit(long, w)?;
     match kind {
-        AnswerKind::Accept => Err(BufferTooSmall),
         AnswerKind::Refuse { code, lowest, highest } => {
             put_refusal(&Refuse { echo, code: *code, lowest: *lowest, highest: *highest }, w)
         }
@@ -121,7 +120,7 @@ mod tests {
             let maced = w.len();
             w.put(&mac).unwrap();
             let answer = Answer::parse(w.written()).unwrap();
-            prop_assert_eq!((answer.echo, answer.kind, answer.maced.len(), *answer.mac), (echo, kind, maced, mac));
+            prop_assert_eq!((answer.echo, answer.kind, answer.maced.len(), *answer.mac), (echo, Received::Other(kind), maced, mac));
             for cut in 0..w.len() {
                 prop_assert!(Answer::parse(&w.written()[..cut]).is_err());
             }

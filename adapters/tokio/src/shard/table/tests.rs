@@ -1,7 +1,7 @@
 use core::net::SocketAddr;
 
 use whimbrel_core::{
-    Admission, ChannelConfig, ChannelId, Config, Identity, PathId, SchemaId, SeqNo, StreamAdmission, StreamEpoch,
+    Admission, ChannelConfig, ChannelId, Config, Hello, Identity, PathId, SchemaId, SeqNo, StreamAdmission, StreamEpoch,
 };
 
 use super::*;
@@ -50,6 +50,7 @@ fn open(table: &mut Table, key: SessionKey) -> (usize, Option<usize>) {
         key,
         device: hello.device(),
         counter: request.counter(),
+        gateway_key_id: None,
         cid,
         paths: Paths::new(path()),
         durable: 0,

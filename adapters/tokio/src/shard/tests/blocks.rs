@@ -22,21 +22,34 @@ fn unknown() -> Vec<Mail> {
 }
 
 #[test]
-fn a_blocked_source_gets_no_answers_until_its_time_is_over() {
+fn a_blocked_source_is_dropped_unseen_until_its_time_is_over() {
     for mut world in [World::sealed(strict()), World::plain(strict())] {
-        assert_eq!(world.turn(unknown()).len(), 1);
         world.turn(junk(6));
         let stats = world.stats();
         assert_eq!((stats.strikes, stats.sources_blocked, stats.rx_malformed), (6, 1, 6));
-        assert_eq!(world.turn(unknown()).len(), 0);
         world.turn(junk(100));
         let stats = world.stats();
-        assert_eq!((stats.strikes, stats.rx_blocked, stats.rx_malformed), (6, 101, 6), "dropped unseen");
-        let (elsewhere, packet) = (from([192, 0, 2, 67], 7), unknown().pop().unwrap().1);
-        assert_eq!(world.turn(vec![(elsewhere, packet)]).len(), 1, "its neighbour is heard");
+        assert_eq!((stats.strikes, stats.rx_blocked, stats.rx_malformed), (6, 100, 6));
+        let (bad, neighbour) = (vec![0xff; 40], from([192, 0, 2, 67], 6));
+        world.turn(vec![(neighbour, bad)]);
+        assert_eq!(world.stats().rx_malformed, 7, "its neighbour is heard");
         world.run(10_000, &mut []);
-        assert_eq!(world.turn(unknown()).len(), 1);
+        world.turn(junk(1));
+        assert_eq!((world.stats().rx_malformed, world.stats().rx_blocked), (8, 100));
     }
+}
+
+#[test]
+fn a_blocked_source_gets_few_answers_and_takes_none_from_others() {
+    let config = EndpointConfig { resets_per_second: 50, limits: strict(), ..EndpointConfig::default() };
+    let mut world = World::new(config, true);
+    world.turn(junk(6));
+    let packet = unknown().pop().unwrap().1;
+    let flood = |world: &mut World, source: [u8; 4]| {
+        world.turn((0..100).map(|_| (from(source, 7), packet.clone())).collect()).len()
+    };
+    assert_eq!((flood(&mut world, BAD), world.stats().rx_blocked), (5, 95));
+    assert_eq!((flood(&mut world, [192, 0, 2, 67]), world.stats().resets_limited), (50, 50));
 }
 
 #[test]

@@ -65,6 +65,8 @@ struct Device {
     at: SocketAddr,
     sent: usize,
     refused: bool,
+    /// The key of the gateway that it was told.
+    told: Option<GatewayPublic>,
 }
 
 impl Device {
@@ -73,7 +75,7 @@ impl Device {
         let config = Config { max_backoff: whimbrel_core::Duration::from_millis(2000), ..Config::default() };
         let seed = [at.port() as u8; 32];
         let session = Session::connect(&config, identity, &channels, seed, Large::new()).unwrap();
-        Self { session, at, sent: 0, refused: false }
+        Self { session, at, sent: 0, refused: false, told: None }
     }
 
     fn sealed(device: &str, boot: u32, at: SocketAddr) -> Self {
@@ -101,6 +103,9 @@ impl Device {
         }
         while let Some(event) = self.session.poll_event() {
             self.refused |= event == Event::Closed { reason: CloseReason::Refused };
+            if let Event::GatewayKey { key } = event {
+                self.told = Some(key);
+            }
         }
     }
 
@@ -166,6 +171,7 @@ impl World {
             shared: Arc::new(Shared::new(&config.limits, 1)),
             access: Arc::new(Access::new(&config.limits.access)),
             guard: Guard::new(protection, [3; 32]),
+            open: none_open(&config),
             progress: Arc::clone(&progress),
         };
         let now = Instant::from_millis(1000);

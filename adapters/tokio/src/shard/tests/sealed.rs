@@ -114,6 +114,31 @@ fn the_gateways_key_changes_without_a_restart() {
 }
 
 #[test]
+fn devices_are_told_of_a_new_key_and_use_it_the_next_time() {
+    let mut world = World::sealed(Limits::default());
+    world.devices.change(name("later"), |_| {});
+    let mut devices = [Device::sealed("honest", 1, from(HERE, 1)), Device::sealed("later", 1, from(HERE, 2))];
+    world.run(100, &mut devices[..1]);
+    let both = GatewayKeys::new(secret(2), [9; 32]).with_second(secret(1));
+    world.shard.links.mailbox.set_keys(Arc::new(both));
+    world.shard.links.mailbox.announce_key(secret(2).public());
+    world.run(100, &mut devices);
+    assert!(devices.iter().all(|device| device.told == Some(secret(2).public())));
+    // The gateway comes back with the new key alone.
+    let (now, proofs) = (world.now, core::mem::take(&mut world.proofs));
+    let mut world = World::sealed(Limits::default());
+    world.devices.change(name("later"), |_| {});
+    world.now = now;
+    world.shard.links.mailbox.set_keys(Arc::new(GatewayKeys::new(secret(2), [9; 32])));
+    devices.iter_mut().for_each(|device| device.send(now, 1));
+    world.run(3000, &mut devices);
+    assert_eq!(world.stats().sessions, 2);
+    let ids = |proofs: &[Proof]| proofs.iter().map(|proof| proof.gateway_key_id).collect::<Vec<_>>();
+    assert_eq!(ids(&proofs), [Some(secret(1).public().id()); 2]);
+    assert_eq!(ids(&world.proofs), [Some(secret(2).public().id()); 2]);
+}
+
+#[test]
 fn a_device_uses_the_pattern_that_it_was_provisioned_for() {
     let mut world = World::sealed(Limits::default());
     let identity = |boot| Identity::sealed(name("honest"), BootEpoch::unstored(boot), Credentials::nn(key(1)));

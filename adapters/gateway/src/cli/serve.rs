@@ -1,38 +1,32 @@
-//! The command line: from arguments to an exit code.
+//! `whimbrel serve`: a gateway until a signal.
 
 use core::time::Duration;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use whimbrel_gateway::{Gateway, GatewayConfig, GatewayError};
+use whimbrel_gateway::{Gateway, GatewayConfig};
 
-/// The gateway of Whimbrel: stores the readings of devices, each exactly once.
-#[derive(Debug, Parser)]
-#[command(name = "whimbrel", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Serve(Serve),
-}
+use super::CliError;
 
 /// Take readings from devices and store them until SIGINT or SIGTERM; a second signal ends at once.
 ///
 /// Prints `listening on udp ADDR` when ready. Logs go to standard error; RUST_LOG says how much.
+///
+/// Sessions are sealed: only devices that `whimbrel device add` added to the database may connect. Their keys,
+/// and the gateway's own, are in the database, which nobody but its owner may be able to read.
 #[derive(Debug, clap::Args)]
-struct Serve {
+pub(super) struct Serve {
     /// The UDP address to listen on, as HOST:PORT; port 0 lets the system choose one
     #[arg(long, value_name = "ADDR")]
     listen: String,
     /// The SQLite file for the readings; made when it does not exist
     #[arg(long, value_name = "PATH")]
     database: PathBuf,
+    /// Protect nothing: anybody can be any device, and read, forge and replay all that devices say. Keys are not
+    /// used, and devices must be told the same. For bring-up, and for networks that are protected in other ways
+    #[arg(long)]
+    insecure_plain: bool,
     /// Most readings in one transaction, 1 to 65536
     #[arg(long, value_name = "N", default_value_t = GatewayConfig::default().batch_max)]
     batch_max: usize,
@@ -44,50 +38,28 @@ struct Serve {
     shutdown_deadline_ms: u64,
 }
 
+/// What everybody must know who runs it so.
+const PLAIN: &str = "whimbrel: WARNING: --insecure-plain: nothing is protected; anybody can be any device, and read, \
+                     forge and replay readings";
+
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What ends the program with exit code 1, in one line.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error("cannot listen on udp {address}: {reason}")]
-    Address { address: String, reason: io::Error },
-    #[error("cannot watch for signals: {0}")]
-    Signals(io::Error),
-    #[error("cannot start the runtime: {0}")]
-    Runtime(io::Error),
-    #[error("the gateway ended by itself")]
-    Ended,
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-}
-
-/// Runs the program.
-pub(crate) fn run() -> ExitCode {
-    // Wrong usage ends here, with exit code 2.
-    let Cli { command: Command::Serve(arguments) } = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,whimbrel_gateway=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(CliError::Runtime).and_then(|runtime| runtime.block_on(serve(arguments))) {
-        Ok(code) => code,
-        Err(error) => {
-            // Nobody reads it: there is nobody left to tell.
-            let _told = writeln!(io::stderr(), "whimbrel: {error}");
-            ExitCode::FAILURE
-        }
-    }
+/// Serves until a signal; how the program ends.
+pub(super) fn run(arguments: Serve) -> Result<ExitCode, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    runtime.block_on(serve(arguments))
 }
 
 async fn serve(arguments: Serve) -> Result<ExitCode, CliError> {
     // Before the database is opened, so that a signal never cuts into that.
     let mut signals = Signals::new().map_err(CliError::Signals)?;
     let config = config(arguments).await?;
+    if config.insecure_plain {
+        // Beside the log, which can be turned off.
+        let _told = writeln!(io::stderr(), "{PLAIN}");
+    }
     let mut gateway = Gateway::start(config).await?;
     announce(&gateway);
     let has_ended = tokio::select! {
@@ -115,6 +87,7 @@ async fn config(arguments: Serve) -> Result<GatewayConfig, CliError> {
         Err(reason) => return Err(CliError::Address { address, reason }),
     };
     Ok(GatewayConfig {
+        insecure_plain: arguments.insecure_plain,
         batch_max: arguments.batch_max,
         batch_delay: Duration::from_millis(arguments.batch_delay_ms),
         shutdown_deadline: Duration::from_millis(arguments.shutdown_deadline_ms),
