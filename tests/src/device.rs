@@ -10,8 +10,8 @@ use crate::setup::DeviceSetup;
 use firmware_sim::link::Rng;
 use rand::RngCore;
 use whimbrel_core::{
-    BootEpochStorage, ChannelConfig, ChannelId, Config, Credentials, DeviceId, Duration, Event, Identity, Instant,
-    PathId, Protection, SeqNo, Session, next_boot_epoch,
+    BootEpochStorage, ChannelConfig, ChannelId, Config, Credentials, DeviceId, Dormant, Duration, Event, Identity,
+    Instant, PathId, Protection, SeqNo, Session, SuspendError, next_boot_epoch,
 };
 
 /// Paths of one device: its number times this, and more.
@@ -82,6 +82,8 @@ pub struct Device {
     pub received_before: usize,
     /// Messages of unknown fate, and sessions opened anew, in this boot before its last deep sleep.
     pub before_sleep: (u32, u32),
+    /// The session that slept last.
+    slept: u64,
     /// Which link it is on.
     pub link: usize,
     /// What it sends on.
@@ -114,6 +116,7 @@ impl Device {
             received: Vec::new(),
             received_before: 0,
             before_sleep: (0, 0),
+            slept: 0,
             disturbed: Duration::ZERO,
             latest: Instant::ZERO,
             link: setup.link,
@@ -145,7 +148,7 @@ impl Device {
         self.session = connect(&self.setup, self.id, &mut self.flash, self.credentials.as_ref(), &mut self.rng);
         self.boots += 1;
         self.flash.snapshot.clear();
-        self.before_sleep = (0, 0);
+        (self.before_sleep, self.slept) = ((0, 0), 0);
         self.oracle.device_rebooted();
         self.load.restart();
         self.received_before = self.received.len();
@@ -160,7 +163,9 @@ impl Device {
     pub fn hibernate(&mut self) -> Result<(), SuspendError> {
         let ledger = self.session.ledger();
         let (unknown, reconnects) = (ledger.in_doubt + ledger.undeliverable, self.session.stats().reconnects);
+        let id = self.session_id();
         self.flash.snapshot = self.session.suspend()?.as_bytes().to_vec();
+        self.slept = id;
         self.before_sleep = (self.before_sleep.0 + unknown, self.before_sleep.1 + reconnects);
         Ok(())
     }
@@ -180,6 +185,14 @@ impl Device {
         self.load.restart();
         self.received_before = self.received.len();
         self.latest = Instant::ZERO;
+    }
+
+    /// Names the HELLO of its session; one that slept has forgotten it.
+    pub fn session_id(&self) -> u64 {
+        match self.session.hello_id() {
+            0 => self.slept,
+            id => id,
+        }
     }
 
     /// Messages of this boot whose fate nobody knows.
@@ -244,7 +257,7 @@ impl Device {
         }
         drop(received);
         // Whatever arrived changed no session: ACCEPT carries no message.
-        let session = self.session.hello_id();
+        let session = self.session_id();
         let command = |(channel, seq, payload)| Command { session, channel, seq, payload };
         self.received.extend(taken.into_iter().map(command));
     }

@@ -199,7 +199,7 @@ impl World {
             let Some(sent) = device.session.poll_transmit(device.clock.at(now), &mut buf) else { break };
             moved = true;
             let datagram = &buf[..sent.len];
-            let sender = Sender { hello: device.session.hello_id(), gateway: None };
+            let sender = Sender { hello: device.session_id(), gateway: None };
             let checked = device.packets.on_sent(sender, datagram);
             self.network.send(Way::Up, device.link, now, device.path, datagram);
             self.note_sent(false, at, datagram);
