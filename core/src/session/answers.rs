@@ -88,7 +88,7 @@ impl Engine<'_> {
     /// RESET under the key that the gateway gave this session.
     #[cfg(feature = "seal")]
     fn on_sealed_reset(&mut self, datagram: &[u8]) {
-        let Some(tag) = gate::parse_reset(datagram, &self.st.reset_key) else {
+        let Some(tag) = gate::parse_reset(datagram, self.st.reset_key.expose()) else {
             return self.drop_for(|dropped| &mut dropped.unauthentic);
         };
         self.on_reset(tag);

@@ -83,3 +83,17 @@ fn no_session_falls_asleep_over_what_it_owes() {
     device.boot_epoch_stored(NOW);
     assert!(device.suspend().is_ok());
 }
+
+#[test]
+fn a_session_that_is_printed_shows_no_key() {
+    let mut device = device(Pattern::NkPsk0);
+    let hello = all(&mut device, NOW).pop().unwrap();
+    let mut gateway = accept(&hello, Pattern::NkPsk0);
+    let answering = std::format!("{:?}", gateway.state);
+    hand(&mut device, &all(&mut gateway, NOW).pop().unwrap());
+    let reset = crate::seal::mac::reset_key(&[5; 32], gateway.local_cid().as_bytes());
+    for text in [answering, std::format!("{:?}", device.state)] {
+        assert!(!text.contains(&std::format!("{reset:?}")), "the key of its RESETs");
+        assert!(!text.contains("7, 7, 7, 7") && !text.contains("9, 9, 9, 9"), "{text}");
+    }
+}

@@ -12,7 +12,7 @@ use super::{Identity, Session};
 use crate::channel::streams::{ReceiveStream, SendStream};
 use crate::memory::Memory;
 use crate::seal::packet::SealedKeys;
-use crate::seal::{BootEpoch, Credentials, DeviceKey, Keys, mac};
+use crate::seal::{BootEpoch, Credentials, DeviceKey, Keys, ResetKey, mac};
 use crate::wire::{Limits, OfferedStream, Reader, Writer};
 use crate::{
     BufferTooSmall, ChannelConfig, Config, ConfigError, DecodeError, DeviceId, PacketNumber, PathId, SeqNo, StreamEpoch,
@@ -207,7 +207,7 @@ impl Engine<'_> {
         let Keys::Sealed(keys) = &self.st.keys else { return Err(BufferTooSmall) };
         w.u8(LAYOUT)?;
         w.put(&keys.to_bytes())?;
-        w.put(&self.st.reset_key)?;
+        w.put(self.st.reset_key.expose())?;
         w.u64(self.st.hello.counter)?;
         w.connection_id(&self.st.remote_cid)?;
         w.connection_id(&self.st.local_cid)?;
@@ -249,7 +249,7 @@ impl Engine<'_> {
 
     fn restore_session(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
         self.st.keys = Keys::Sealed(SealedKeys::from_bytes(&r.array()?).ok_or(DecodeError::Invalid)?);
-        self.st.reset_key = r.array()?;
+        self.st.reset_key = ResetKey::new(r.array()?);
         self.st.hello.counter = r.u64()?;
         if let Some(identity) = self.st.identity.as_mut() {
             identity.boot_epoch = (self.st.hello.counter >> 32) as u32;
