@@ -3,12 +3,13 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 use whimbrel_tokio::EndpointStats;
 
 use crate::honest::Honest;
-use crate::place::Place;
+use crate::place::{Place, THREADS};
 use crate::process;
 use crate::spoofed::Forger;
 use crate::strangers::{Flood, flood};
@@ -49,6 +50,8 @@ pub(crate) struct Phase {
     pub(crate) stats: [EndpointStats; 2],
     /// Bytes that the gateway sent, and no honest device received.
     pub(crate) bytes_to_strangers: u64,
+    /// Processor time of the gateway's endpoint over time passed.
+    pub(crate) gateway_share: f64,
     /// Resident, in KiB, at the end.
     pub(crate) memory: u64,
 }
@@ -63,6 +66,7 @@ pub(crate) async fn measure(
 ) -> (Phase, Vec<Honest>) {
     tokio::time::sleep(REST).await;
     let (stats, received) = (place.stats(), bytes(&honest));
+    let (begin, busy) = (Instant::now(), process::time_of(THREADS));
     let stop = Arc::new(AtomicBool::new(false));
     let hello_len = hellos.len();
     let mut devices = JoinSet::new();
@@ -84,6 +88,7 @@ pub(crate) async fn measure(
             on_a_thread(move || flood(to, count, replay)).await
         }
     };
+    let gateway_share = (process::time_of(THREADS) - busy).as_secs_f64() / begin.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     let mut honest = devices.join_all().await;
     tokio::time::sleep(REST).await;
@@ -94,7 +99,7 @@ pub(crate) async fn measure(
     let sent = stats[1].tx_bytes - stats[0].tx_bytes;
     let bytes_to_strangers = sent.saturating_sub(bytes(&honest) - received);
     let memory = process::memory();
-    (Phase { name, flood, hello_len, latencies, stats, bytes_to_strangers, memory }, honest)
+    (Phase { name, flood, hello_len, latencies, stats, bytes_to_strangers, gateway_share, memory }, honest)
 }
 
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -3,6 +3,7 @@
 use core::net::{Ipv4Addr, SocketAddr};
 
 use rusqlite::Connection;
+use tokio::runtime::{Builder, Runtime};
 use whimbrel_core::{
     BootEpoch, ChannelConfig, ChannelId, Config, Credentials, Identity, Large, Pattern, SchemaId, Session,
 };
@@ -17,9 +18,14 @@ pub(crate) struct InDatabase {
     pub(crate) readings: u64,
 }
 
+/// How the gateway's threads are called.
+pub(crate) const THREADS: &str = "gateway";
+
 /// A running gateway.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
+    /// The gateway's alone, so that the devices wait for nothing but its answers.
+    runtime: Runtime,
     gateway: Gateway,
     pub(crate) devices: Vec<Provisioned>,
 }
@@ -33,8 +39,9 @@ impl Place {
         let devices = (0..devices).map(add).collect();
         drop(registry);
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let gateway = Gateway::start(GatewayConfig::new(listen, database)).await.unwrap();
-        Self { folder, gateway, devices }
+        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name(THREADS).enable_all().build().unwrap();
+        let gateway = runtime.spawn(Gateway::start(GatewayConfig::new(listen, database))).await.unwrap().unwrap();
+        Self { folder, runtime, gateway, devices }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -47,7 +54,8 @@ impl Place {
 
     /// Stops the gateway. Returns what is stored, by device.
     pub(crate) async fn end(self) -> Vec<InDatabase> {
-        self.gateway.shutdown().await.unwrap();
+        self.runtime.spawn(self.gateway.shutdown()).await.unwrap().unwrap();
+        self.runtime.shutdown_background();
         let database = Connection::open(self.folder.path().join("flood.db")).unwrap();
         let sql = "SELECT count(*), count(DISTINCT payload) FROM named_readings WHERE name = ?1";
         let stored = |number| {

@@ -44,8 +44,19 @@ pub(crate) fn print(phases: &[Phase]) {
         "Readings of 8 sealed devices, each every 10 ms, beside a flood from one thread over loopback, which shares"
     );
     println!("the cores with the gateway. Send to commit, and memory: before = 1\n");
-    let heads =
-        ["sent", "let in", "of a core", "p50", "p99", "readings", "memory", "sessions", "handshakes", "sources"];
+    let heads = [
+        "sent",
+        "let in",
+        "flood CPU",
+        "its CPU",
+        "p50",
+        "p99",
+        "readings",
+        "memory",
+        "sessions",
+        "handshakes",
+        "sources",
+    ];
     println!("| {:15} | {} | out/in |", "", heads.map(|head| format!("{head:>10}")).join(" | "));
     println!("|{}|{}", "-".repeat(17), format!("{}|", "-".repeat(12)).repeat(heads.len()) + "--------|");
     for phase in phases {
@@ -55,6 +66,7 @@ pub(crate) fn print(phases: &[Phase]) {
             phase.flood.datagrams.to_string(),
             phase.let_in().to_string(),
             format!("{:.2}", phase.flood.share),
+            format!("{:.2}", phase.gateway_share),
             format!("{:.2}", ratio(50)),
             format!("{:.2}", ratio(99)),
             phase.latencies.len().to_string(),
@@ -68,7 +80,9 @@ pub(crate) fn print(phases: &[Phase]) {
         let cells = cells.map(|cell| format!("{cell:>10}")).join(" | ");
         println!("| {:15} | {cells} | {amplified:6.3} |", phase.name);
     }
-    println!("\nof a core: processor time of the flood's thread; sources: with strikes, of any number that sent;");
+    println!(
+        "\nCPU: parts of a core that the flood's thread and the gateway's endpoint had; sources: whose strikes are kept;"
+    );
     println!("out/in: bytes to strangers over bytes let in from them\n");
     for phase in phases.iter().filter(|phase| phase.flood.datagrams > 0) {
         let fates = FATES.map(|(fate, counter)| (fate, phase.grown(counter)));
@@ -92,10 +106,13 @@ pub(crate) fn readings(accepted: &[u64], stored: &[InDatabase]) -> bool {
 }
 
 /// Whether the memory at the end of each phase is what it was before, or little more.
-pub(crate) fn memory(phases: &[Phase], growth_max: f64) -> bool {
+pub(crate) fn memory(at_start: u64, phases: &[Phase], growth_max: f64) -> bool {
     let before = phases[0].memory;
     let most = phases.iter().map(|phase| phase.memory).max().unwrap_or(before);
     let growth = most as f64 / before as f64 - 1.0;
-    println!("memory: {before} KiB before, {most} KiB at most after: {:+.1} %", growth * 100.0);
+    println!(
+        "memory: {at_start} KiB with empty tables and caches, {before} KiB before, {most} KiB at most after: {:+.1} %",
+        growth * 100.0
+    );
     growth <= growth_max
 }

@@ -17,6 +17,7 @@ const MAC1: Range<usize> = 8..24;
 const BOOT: u32 = 1_000_000;
 
 /// Makes them.
+#[derive(Clone)]
 pub(crate) struct Forger {
     /// One of each device.
     forms: Vec<Vec<u8>>,
