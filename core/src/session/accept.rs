@@ -80,8 +80,10 @@ impl Engine<'_> {
             #[cfg(feature = "seal")]
             Answering::Sealed(accepting) => accepting.emit(&fields, accepted, offered, buf)?,
         };
-        if len > AMPLIFICATION * usize::from(self.st.hello_len) {
-            // The address is not proved. With fewer downlink channels the answer would be shorter.
+        let taken = usize::from(self.st.peer.max_datagram);
+        if len > taken.min(AMPLIFICATION * usize::from(self.st.hello_len)) {
+            // The address is not proved, and the device would drop it. With fewer downlink channels the answer would
+            // be shorter.
             self.st.give_up(CloseReason::Amplification);
             return None;
         }
