@@ -106,7 +106,7 @@ impl Engine<'_> {
         if self.reaches_back(accept) {
             // The old session lived on and let go of more since the HELLO: what this answer waits
             // for would never come. The next HELLO says what there is now.
-            self.st.hello.restart(self.st.now);
+            self.st.hello.begin_another(self.st.now);
             self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
             return false;
         }

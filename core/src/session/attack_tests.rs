@@ -97,3 +97,69 @@ fn a_session_that_is_printed_shows_no_key() {
         assert!(!text.contains("7, 7, 7, 7") && !text.contains("9, 9, 9, 9"), "{text}");
     }
 }
+
+// A gateway with many downlink channels, and a device that takes short datagrams: silence would be for ever.
+#[test]
+fn an_accept_that_the_device_cannot_take_is_not_sent() {
+    let hello = all(&mut device(Pattern::NkPsk0), NOW).pop().unwrap();
+    for (longest, sent) in [(1200, 1), (127, 0)] {
+        let mut gateway = accept(&hello, Pattern::NkPsk0);
+        gateway.state.send_len = 2;
+        gateway.state.peer.max_datagram = longest;
+        for (stream, id) in gateway.memory.parts().send.iter_mut().zip(1..) {
+            (stream.id, stream.epoch) = (ChannelId::new(id).unwrap().live(), StreamEpoch::new(1));
+        }
+        let packets = all(&mut gateway, NOW);
+        assert_eq!(packets.len(), sent);
+        assert_eq!(gateway.is_closed(), sent == 0);
+    }
+}
+
+// Message numbers and epochs can outgrow what a datagram has room for.
+#[test]
+fn a_hello_that_finds_no_room_does_not_keep_the_clock_busy() {
+    let mut device = device(Pattern::NkPsk0);
+    for _ in 0..100 {
+        let now = device.poll_timeout().unwrap();
+        assert!(device.poll_transmit(now, &mut [0; 60]).is_none());
+        assert!(device.poll_timeout().unwrap() > now, "due for ever");
+    }
+    let now = device.poll_timeout().unwrap();
+    assert_eq!(all(&mut device, now).len(), 1);
+}
+
+// Keys are right, sense is not: whatever the gateway answers, a device does not send without end.
+#[test]
+fn no_answer_keeps_a_device_sending() {
+    let key = key();
+    let answers: [&dyn Fn(crate::gate::Authentic<'_>, u64, &mut [u8]) -> usize; 2] = [
+        &|hello, _, buf| match hello.weigh(NOW, hello.counter() + 1, None, buf) {
+            Some(crate::gate::Weighed::Answer { len, .. }) => len,
+            other => panic!("{other:?}"),
+        },
+        &|hello, turn, buf| {
+            let (cookies, source) = (crate::Cookies::new([3; 32]), turn.to_le_bytes());
+            match hello.weigh(NOW, 0, Some(crate::gate::Load { cookies: &cookies, source: &source }), buf) {
+                Some(crate::gate::Weighed::Answer { len, .. }) => len,
+                other => panic!("{other:?}"),
+            }
+        },
+    ];
+    for answer in answers {
+        let mut device = device(Pattern::NkPsk0);
+        let mut sent = 0;
+        for turn in 0..100 {
+            let Some(hello) = all(&mut device, NOW).pop() else { break };
+            sent += 1;
+            let mut buf = [0; 100];
+            let hello = crate::Hello::parse(&hello).unwrap();
+            let len = answer(hello.claim().authenticate(&key).unwrap(), turn, &mut buf);
+            assert!(!hand(&mut device, &buf[..len]).1);
+        }
+        assert!((3..10).contains(&sent), "{sent}");
+        // Its time comes, and all is as before.
+        let now = device.poll_timeout().unwrap();
+        assert!(now > NOW);
+        assert_eq!(all(&mut device, now).len(), 1);
+    }
+}
