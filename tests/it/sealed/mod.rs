@@ -5,6 +5,7 @@ mod crashes;
 mod flipped;
 mod forged;
 mod handshake;
+mod keys;
 mod replay;
 mod restart;
 mod rotation;

@@ -38,6 +38,9 @@ impl World {
             moved |= self.gateway_application(at);
         }
         for at in 0..self.devices.len() {
+            self.update_keys(at);
+        }
+        for at in 0..self.devices.len() {
             moved |= self.device_transmit(at);
         }
         moved | self.gateway_transmit()
@@ -138,6 +141,21 @@ impl World {
             device.session.handle_timeout(local);
         }
         due
+    }
+
+    /// Somebody wants other keys, and it is possible now.
+    fn update_keys(&mut self, at: usize) {
+        let (device, now) = (&mut self.devices[at], self.now);
+        let updated = match (device.rekey, &mut self.gateway.peers[at].live) {
+            (Some(true), _) if device.is_awake() => device.session.update_keys(device.clock.at(now)),
+            (Some(false), Some(session)) => session.update_keys(now),
+            _ => return,
+        };
+        if updated {
+            device.rekey = None;
+            self.tally.key_updates += 1;
+            self.trace.note(now, || format!("keys of device {at} change"));
+        }
     }
 
     /// The device's events.
