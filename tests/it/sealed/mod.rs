@@ -3,6 +3,7 @@
 mod cookies;
 mod crashes;
 mod flipped;
+mod flood;
 mod forged;
 mod handshake;
 mod keys;

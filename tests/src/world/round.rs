@@ -168,6 +168,9 @@ impl World {
             let device = &mut self.devices[at];
             let handed = !stalled && device.unknown() == 0;
             let time = device.time(now) + doubt.early;
+            if let (Event::Established, Some(delays)) = (event, &mut self.delays) {
+                delays.on_session(at, now);
+            }
             let checked = match event {
                 Event::StreamOpened { stream, epoch } => device.oracle.opened(stream, epoch),
                 Event::Committed { stream, next } => {
@@ -208,6 +211,9 @@ impl World {
             let device = &mut self.devices[at];
             let (stream, seq) = (sent.id.stream, sent.id.seq.value());
             let checked = device.oracle.accepted(sent.id, &sent.payload, sent.deadline);
+            if let Some(delays) = &mut self.delays {
+                delays.on_accepted(at, sent.id.stream, sent.id.seq, now);
+            }
             self.trace.note(now, || format!("device {at} sends {}:{seq} +{}", stream.to_wire(), sent.payload.len()));
             self.must(at, checked);
         }
