@@ -81,6 +81,7 @@ pub enum CloseReason {
     Superseded,
     /// The keys are of no use: none of the gateway's public keys is one, or too many packets did not open.
     Keys,
-    /// The gateway's answer would be more than three times as long as the HELLO; fewer downlink channels are needed.
-    Amplification,
+    /// The gateway's ACCEPT would be longer than the device takes, or more than three times as long as the HELLO; fewer
+    /// downlink channels are needed.
+    AcceptTooLong,
 }

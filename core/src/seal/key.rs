@@ -54,6 +54,32 @@ fn wipe(bytes: &mut [u8; 32]) {
 
 impl ZeroizeOnDrop for Secret {}
 
+/// What RESETs of a session are authentic by: not printed, wiped when dropped.
+#[derive(Clone, Default)]
+pub(crate) struct ResetKey([u8; 16]);
+
+impl ResetKey {
+    pub(crate) const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn expose(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ResetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+impl Drop for ResetKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 /// A device's own key, 32 random bytes that it shares with its gateway. Proves each to the other, together
 /// with the gateway's key pair in [`Pattern::NkPsk0`].
 ///

@@ -38,6 +38,8 @@ pub use credentials::{Credentials, GatewayKeys};
 #[cfg(feature = "seal")]
 pub(crate) use error::SealError;
 #[cfg(feature = "seal")]
+pub(crate) use key::ResetKey;
+#[cfg(feature = "seal")]
 pub use key::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
 pub(crate) use opened::Handshake;
 pub use opened::Opened;

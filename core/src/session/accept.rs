@@ -52,7 +52,7 @@ impl State {
     pub(super) fn repeat_accept(&mut self, path: crate::PathId) {
         self.accept_due = true;
         if self.phase == Phase::Opening {
-            self.paths.set_unheard(path);
+            self.paths.on_hello(path);
         }
     }
 }
@@ -78,20 +78,23 @@ impl Engine<'_> {
         });
         let send = self.mem.send.get(..usize::from(self.st.send_len)).unwrap_or(&[]);
         let offered = send.iter().map(offer);
+        let longest = usize::from(self.st.config.max_datagram.min(self.st.peer.max_datagram));
+        let longest = longest.min(AMPLIFICATION * usize::from(self.st.hello_len));
+        let is_whole = buf.len() >= longest;
+        let buf = if is_whole { buf.get_mut(..longest)? } else { buf };
         let len = match &mut self.st.answering {
             // The device has its answer.
             Answering::None => return None,
             #[cfg(feature = "plain")]
-            Answering::Plain => crate::wire::emit_accept(&fields, accepted, offered, buf).ok()?,
+            Answering::Plain => crate::wire::emit_accept(&fields, accepted, offered, buf).ok(),
             #[cfg(feature = "seal")]
-            Answering::Sealed(accepting) => accepting.emit(&fields, accepted, offered, buf)?,
+            Answering::Sealed(accepting) => accepting.emit(&fields, accepted, offered, buf),
         };
-        if len > AMPLIFICATION * usize::from(self.st.hello_len) {
-            // The address is not proved. With fewer downlink channels the answer would be shorter.
-            self.st.give_up(CloseReason::Amplification);
-            return None;
+        if len.is_none() && is_whole {
+            // Longer than the device takes, or than an address that is not proved may get.
+            self.st.give_up(CloseReason::AcceptTooLong);
         }
-        Some(len)
+        len
     }
 
     /// An ACCEPT of the gateway to our HELLO. Says whether it was whole.
@@ -103,7 +106,7 @@ impl Engine<'_> {
         if self.reaches_back(accept) {
             // The old session lived on and let go of more since the HELLO: what this answer waits
             // for would never come. The next HELLO says what there is now.
-            self.st.hello.restart(self.st.now);
+            self.st.hello.begin_another(self.st.now);
             self.st.stats.rx_dropped.unexpected = self.st.stats.rx_dropped.unexpected.wrapping_add(1);
             return false;
         }

@@ -88,7 +88,7 @@ impl Engine<'_> {
     /// RESET under the key that the gateway gave this session.
     #[cfg(feature = "seal")]
     fn on_sealed_reset(&mut self, datagram: &[u8]) {
-        let Some(tag) = gate::parse_reset(datagram, &self.st.reset_key) else {
+        let Some(tag) = gate::parse_reset(datagram, self.st.reset_key.expose()) else {
             return self.drop_for(|dropped| &mut dropped.unauthentic);
         };
         self.on_reset(tag);
@@ -99,18 +99,17 @@ impl Engine<'_> {
     fn on_counter_low(&mut self, lowest: u64) {
         self.st.hello.raise_counter(lowest);
         let now = self.st.now;
-        self.st.hello.restart(now);
+        self.st.hello.begin_another(now);
     }
 
-    /// The gateway is under load: shows it the cookie, the first of an attempt at once. Later ones wait for their turn, or
-    /// whoever repeats old ones could make this end send as often as he likes.
+    /// The gateway is under load: shows it the cookie, at once when it is another.
     #[cfg(feature = "seal")]
     fn on_cookie(&mut self, cookie: [u8; 16]) {
         let now = self.st.now;
         if let Attempt::Sealed(attempt) = &mut self.st.hello.attempt
-            && attempt.cookie.replace(cookie).is_none()
+            && attempt.cookie.replace(cookie) != Some(cookie)
         {
-            self.st.hello.again(now);
+            self.st.hello.hurry(now);
         }
     }
 

@@ -16,6 +16,13 @@ use super::sealed_hello::{Refusal, SealedAttempt};
 #[cfg(feature = "seal")]
 use crate::{CloseReason, Event};
 
+/// Probes without an answer after which the gateway may have forgotten the session: many minutes, with the default
+/// backoff. A RESET tells sooner, but its rate is limited, and a flood can use that up.
+const SILENT_PROBES: u8 = 16;
+
+/// How often a HELLO goes out ahead of its time before it must wait for it: after COUNTER_LOW, COOKIE, and one more.
+const HURRIED_MAX: u8 = 3;
+
 /// One attempt to open a session.
 #[cfg_attr(feature = "seal", expect(clippy::large_enum_variant, reason = "there is no heap"))]
 #[derive(Debug)]
@@ -37,8 +44,14 @@ pub(super) struct HelloState {
     /// When to send the HELLO, again.
     at: Instant,
     tries: u8,
+    /// It is sent ahead of its time.
+    early: bool,
+    /// How often that was since its time last came.
+    hurried: u8,
     /// When it was sent, unless more than once: then nobody knows which of them was answered.
     sent: Option<Instant>,
+    /// The attempt is made because the peer has been silent for long; its next word ends it.
+    for_silence: bool,
     /// The counter of the next attempt: boot epoch, then attempts.
     #[cfg(feature = "seal")]
     pub(super) counter: u64,
@@ -57,7 +70,10 @@ impl HelloState {
             attempt: Attempt::None,
             at: Instant::ZERO,
             tries: 0,
+            early: false,
+            hurried: 0,
             sent: None,
+            for_silence: false,
             #[cfg(feature = "seal")]
             counter: (boot_epoch as u64) << 32,
             #[cfg(feature = "seal")]
@@ -95,7 +111,7 @@ impl HelloState {
     /// No attempt any more. When the HELLO that was answered was sent, if that is known.
     pub(super) fn end(&mut self) -> Option<Instant> {
         self.attempt = Attempt::None;
-        self.tries = 0;
+        (self.tries, self.for_silence) = (0, false);
         self.sent.take()
     }
 
@@ -104,10 +120,19 @@ impl HelloState {
         (self.attempt, self.at, self.sent) = (Attempt::Due, now, None);
     }
 
-    /// The same HELLO again, now.
-    #[cfg(feature = "seal")]
-    pub(super) fn again(&mut self, now: Instant) {
-        self.at = now;
+    /// Another attempt, because of what the gateway answered.
+    pub(super) fn begin_another(&mut self, now: Instant) {
+        (self.attempt, self.sent) = (Attempt::Due, None);
+        self.hurry(now);
+    }
+
+    /// Sends now, unless that was so too often: no gateway's answers, nor whoever repeats them, may keep this end
+    /// sending.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if self.hurried < HURRIED_MAX {
+            (self.at, self.early) = (now, true);
+            self.hurried += 1;
+        }
     }
 }
 
@@ -117,6 +142,22 @@ impl State {
         if !self.hello.is_open() {
             self.hello.tries = 0;
             self.hello.restart(self.now);
+        }
+    }
+
+    /// The gateway has not answered for long. Perhaps it was started anew, and has too many others to tell: asks for a
+    /// session beside this one. Nothing is lost by it: what the old session says first ends the attempt.
+    pub(super) fn doubt_gateway(&mut self) {
+        if self.identity.is_some() && !self.hello.is_open() && self.recovery.pto_count >= SILENT_PROBES {
+            self.begin_hello();
+            self.hello.for_silence = true;
+        }
+    }
+
+    /// The old session lives.
+    pub(super) fn trust_gateway(&mut self) {
+        if self.hello.for_silence {
+            self.hello.end();
         }
     }
 
@@ -139,8 +180,9 @@ impl State {
 
     #[cfg(feature = "seal")]
     pub(super) fn boot_epoch_stored(&mut self) {
-        if self.hello.raised.take().is_some() {
-            self.hello.at = self.now;
+        // If it was raised again meanwhile, it is the former one that was stored: the application will be told.
+        if self.hello.raised == Some(true) {
+            self.hello.raised = None;
         }
     }
 
@@ -175,15 +217,19 @@ impl Engine<'_> {
         if matches!(self.st.hello.attempt, Attempt::Due) {
             self.start_attempt()?;
         }
-        let len = self.emit_attempt(buf)?;
+        let len = self.emit_attempt(buf);
         let random = self.st.draw() as u8;
         let period = pto::period(&crate::recovery::rtt::Rtt::new(self.st.config.initial_rtt), Duration::ZERO);
         let wait = pto::backoff(period, self.st.hello.tries, self.st.config.max_backoff, random);
         let first = self.st.hello.tries == 0 && self.st.hello.sent.is_none();
         self.st.hello.sent = first.then_some(self.st.now);
+        if !core::mem::take(&mut self.st.hello.early) {
+            self.st.hello.hurried = 0;
+        }
+        // Also when it finds no room: then it may later.
         self.st.hello.at = self.st.now + wait;
         self.st.hello.tries = self.st.hello.tries.saturating_add(1);
-        Some(len)
+        len
     }
 
     /// After every fourth HELLO without an answer, a device that has two of the gateway's keys tries the other.

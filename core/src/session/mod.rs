@@ -97,7 +97,7 @@ impl<M: Memory> Session<M> {
     ) -> Result<Self, ConfigError> {
         let mut state = State::gateway(config, offer, admission, local_cid, channels, random, memory.parts())?;
         state.now = now;
-        state.paths.set_unheard(path);
+        state.paths.begin(path);
         Ok(Self { state, memory })
     }
 
@@ -258,7 +258,7 @@ impl<M: Memory> Session<M> {
         self.state.local_cid
     }
 
-    /// Names the HELLO that opened this session ([`crate::wire::Claim::id`]).
+    /// Names the HELLO that opened this session ([`crate::wire::Claim::id`]); 0 after a deep sleep.
     pub fn hello_id(&self) -> u64 {
         self.state.id
     }
@@ -271,6 +271,8 @@ impl<M: Memory> Session<M> {
     }
 }
 
+#[cfg(all(test, feature = "seal"))]
+mod attack_tests;
 #[cfg(all(test, feature = "seal"))]
 mod sealed_tests;
 #[cfg(all(test, feature = "seal", not(miri)))]

@@ -24,12 +24,29 @@ struct Trial {
     budget: u32,
 }
 
+impl Trial {
+    const fn may_probe(&self) -> bool {
+        self.budget as usize >= PROBE_LEN_MAX
+    }
+}
+
+/// Where HELLOs came from, as long as nothing else did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hellos {
+    /// Something else came.
+    Over,
+    /// One address: whoever can send under the ACCEPT that went there is there.
+    One,
+    /// Several, each of which was sent the same ACCEPT: it proves none of them.
+    Several,
+}
+
 /// The paths of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paths {
     current: PathId,
-    /// Nothing but a HELLO came from there.
-    unheard: bool,
+    /// Whether nothing but HELLOs came so far.
+    hellos: Hellos,
     trial: Option<Trial>,
     /// The last path that was proved, while the current one is not.
     former: Option<PathId>,
@@ -41,7 +58,7 @@ pub(super) struct Paths {
 
 impl Paths {
     pub(super) const fn new(current: PathId) -> Self {
-        Self { current, unheard: true, trial: None, former: None, ask_former: false, answer: None }
+        Self { current, hellos: Hellos::One, trial: None, former: None, ask_former: false, answer: None }
     }
 
     pub(super) const fn current(&self) -> PathId {
@@ -50,13 +67,20 @@ impl Paths {
 
     /// The peer is there without doubt.
     pub(super) const fn set(&mut self, path: PathId) {
-        (self.current, self.unheard, self.trial, self.former) = (path, false, None, None);
+        (self.current, self.hellos, self.trial, self.former) = (path, Hellos::Over, None, None);
     }
 
-    /// A HELLO came from there.
-    pub(super) const fn set_unheard(&mut self, path: PathId) {
+    /// The first HELLO came from there.
+    pub(super) const fn begin(&mut self, path: PathId) {
         self.set(path);
-        self.unheard = true;
+        self.hellos = Hellos::One;
+    }
+
+    /// The same HELLO came again.
+    pub(super) fn on_hello(&mut self, path: PathId) {
+        let one = self.hellos == Hellos::One && self.current == path;
+        self.set(path);
+        self.hellos = if one { Hellos::One } else { Hellos::Several };
     }
 
     /// Bytes that may be sent to the current path.
@@ -79,20 +103,23 @@ impl Paths {
     /// path that is to be proved.
     fn on_packet(&mut self, now: Instant, path: PathId, newest: bool, bytes: usize, token: u64) {
         let bytes = u32::try_from(AMPLIFICATION * bytes).unwrap_or(u32::MAX);
+        let hellos = core::mem::replace(&mut self.hellos, Hellos::Over);
         if path == self.current {
-            // Whoever can answer ACCEPT has got it.
-            self.unheard = false;
-            if let Some(trial) = &mut self.trial {
-                trial.budget = trial.budget.saturating_add(bytes);
+            match &mut self.trial {
+                Some(trial) => trial.budget = trial.budget.saturating_add(bytes),
+                None if hellos == Hellos::Several => {
+                    self.trial = Some(Trial { token, at: now, tries: 0, budget: bytes });
+                }
+                None => {}
             }
         } else if newest && Some(path) == self.former {
             self.set(path);
         } else if newest {
-            if self.trial.is_none() && !self.unheard {
+            if self.trial.is_none() && hellos == Hellos::Over {
                 self.former = Some(self.current);
                 self.ask_former = true;
             }
-            (self.current, self.unheard) = (path, false);
+            self.current = path;
             self.trial = Some(Trial { token, at: now, tries: 0, budget: bytes });
         }
     }
@@ -103,8 +130,9 @@ impl Paths {
         }
     }
 
+    /// A trial ends in time even when nothing more may be sent there, if there is a path to go back to.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.trial.filter(|trial| trial.budget as usize >= PROBE_LEN_MAX).map(|trial| trial.at)
+        self.trial.filter(|trial| trial.may_probe() || self.former.is_some()).map(|trial| trial.at)
     }
 }
 
@@ -119,11 +147,9 @@ impl State {
             if newest {
                 self.paths.set(path);
             }
-        } else if path != self.paths.current {
+        } else {
             let token = self.draw();
             self.paths.on_packet(self.now, path, newest, bytes, token);
-        } else {
-            self.paths.on_packet(self.now, path, newest, bytes, 0);
         }
     }
 
@@ -181,12 +207,13 @@ impl Engine<'_> {
         if let Some(former) = paths.former.filter(|_| core::mem::take(&mut paths.ask_former)) {
             return Some((former, Probe::Challenge(!trial.token)));
         }
-        if trial.at > now || trial.tries >= CHALLENGES || (trial.budget as usize) < PROBE_LEN_MAX {
+        if trial.at > now || trial.tries >= CHALLENGES || !(trial.may_probe() || paths.former.is_some()) {
             return None;
         }
+        // One that may not be sent counts as one that was not answered.
         trial.at = now + period;
         trial.tries += 1;
-        Some((paths.current, Probe::Challenge(trial.token)))
+        trial.may_probe().then_some((paths.current, Probe::Challenge(trial.token)))
     }
 
     fn emit_probe(&mut self, probe: Probe, buf: &mut [u8]) -> Option<usize> {

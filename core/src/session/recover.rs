@@ -38,6 +38,7 @@ impl State {
 
     /// An authentic, new packet arrived.
     pub(super) fn note_sign_of_life(&mut self, eliciting: bool) {
+        self.trust_gateway();
         let silence = self.now.saturating_since(self.patience.since);
         self.patience.since = self.now;
         // As long as persistent congestion takes (RFC 9002 section 7.6.1): the path was gone, and is back. Backoff ends,
@@ -304,6 +305,7 @@ impl Engine<'_> {
         recovery.jitter = random;
         recovery.pto_count = recovery.pto_count.saturating_add(1);
         recovery.probe_due = true;
+        self.st.doubt_gateway();
         // A probe must be remembered, and what it carries: the oldest packets give up their places.
         while !self.has_room_for_probe() {
             let Some(at) = self.oldest_in_flight() else { return };

@@ -5,7 +5,7 @@ use super::state::{Engine, State};
 use crate::seal::noise;
 use crate::seal::opened::SealedHello;
 use crate::seal::packet::SealedKeys;
-use crate::seal::{DeviceKey, Direction, Keys, mac};
+use crate::seal::{DeviceKey, Direction, Keys, ResetKey, mac};
 use crate::wire::{Accept, AcceptFields, AcceptedStream, OfferedStream, SealedAccept, Writer};
 use crate::{ConfigError, ConnectionId, PathId};
 
@@ -16,7 +16,7 @@ pub(super) struct Accepting {
     noise: noise::Accepting,
     key: DeviceKey,
     mac1: [u8; 16],
-    reset_key: [u8; 16],
+    reset_key: ResetKey,
 }
 
 impl Accepting {
@@ -29,7 +29,7 @@ impl Accepting {
     ) -> Result<(Self, Keys), ConfigError> {
         let noise = hello.responder.clone().accept(ephemeral).map_err(|_| ConfigError::Handshake)?;
         let keys = SealedKeys::new(noise.keys(), Direction::ToDevice);
-        let reset_key = mac::reset_key(hello.reset.expose(), cid.as_bytes());
+        let reset_key = ResetKey::new(mac::reset_key(hello.reset.expose(), cid.as_bytes()));
         let accepting = Self { noise, key: hello.key.clone(), mac1: hello.mac1, reset_key };
         Ok((accepting, Keys::Sealed(keys)))
     }
@@ -44,7 +44,7 @@ impl Accepting {
     ) -> Option<usize> {
         let mut w = Writer::new(buf);
         let payload =
-            SealedAccept::emit(fields, self.noise.public(), &self.reset_key, accepted, offered, &mut w).ok()?;
+            SealedAccept::emit(fields, self.noise.public(), self.reset_key.expose(), accepted, offered, &mut w).ok()?;
         let tag = self.noise.seal_accept(w.written_mut().get_mut(payload.clone())?)?;
         w.written_mut().get_mut(payload.end..)?.first_chunk_mut::<16>().map(|place| *place = tag)?;
         let mac = mac::answer_mac(&self.key, &self.mac1, w.written());
@@ -66,7 +66,7 @@ impl Engine<'_> {
         let keys = Keys::Sealed(SealedKeys::new(keys, Direction::ToGateway));
         let taken = self.on_accept(&accept, keys);
         if taken {
-            self.st.reset_key = reset_key;
+            self.st.reset_key = ResetKey::new(reset_key);
             self.st.paths.set(path);
         }
         true

@@ -11,28 +11,28 @@ use crate::{
 };
 use std::vec::Vec;
 
-type Mem = Inline<2, 1, 16, 32, 960, 8, 16, 8, 2, 256, 0>;
+pub(super) type Mem = Inline<2, 1, 16, 32, 960, 8, 16, 8, 2, 256, 0>;
 
-const NOW: Instant = Instant::ZERO;
-const PATH: PathId = PathId(0);
+pub(super) const NOW: Instant = Instant::ZERO;
+pub(super) const PATH: PathId = PathId(0);
 
-fn channel() -> ChannelId {
+pub(super) fn channel() -> ChannelId {
     ChannelId::new(1).unwrap()
 }
 
-fn key() -> DeviceKey {
+pub(super) fn key() -> DeviceKey {
     DeviceKey::new([7; 32])
 }
 
-fn gateway_secret() -> GatewaySecret {
+pub(super) fn gateway_secret() -> GatewaySecret {
     GatewaySecret::new([9; 32])
 }
 
-fn gateway_keys() -> GatewayKeys {
+pub(super) fn gateway_keys() -> GatewayKeys {
     GatewayKeys::new(gateway_secret(), [5; 32])
 }
 
-fn device_of(pattern: Pattern, boot: u32, random: [u8; 32]) -> Session<Mem> {
+pub(super) fn device_of(pattern: Pattern, boot: u32, random: [u8; 32]) -> Session<Mem> {
     let credentials = match pattern {
         Pattern::NkPsk0 => Credentials::nk(key(), gateway_secret().public()),
         Pattern::NnPsk0 => Credentials::nn(key()),
@@ -42,11 +42,11 @@ fn device_of(pattern: Pattern, boot: u32, random: [u8; 32]) -> Session<Mem> {
     Session::connect(&Config::default(), identity, &channels, random, Mem::new()).unwrap()
 }
 
-fn device(pattern: Pattern) -> Session<Mem> {
+pub(super) fn device(pattern: Pattern) -> Session<Mem> {
     device_of(pattern, 1, [1; 32])
 }
 
-fn all(session: &mut Session<Mem>, now: Instant) -> Vec<Vec<u8>> {
+pub(super) fn all(session: &mut Session<Mem>, now: Instant) -> Vec<Vec<u8>> {
     let mut buf = [0; 1200];
     let mut packets = Vec::new();
     while let Some(sent) = session.poll_transmit(now, &mut buf) {
@@ -55,7 +55,7 @@ fn all(session: &mut Session<Mem>, now: Instant) -> Vec<Vec<u8>> {
     packets
 }
 
-fn accept(hello: &[u8], pattern: Pattern) -> Session<Mem> {
+pub(super) fn accept(hello: &[u8], pattern: Pattern) -> Session<Mem> {
     let hello = Hello::parse(hello).unwrap();
     let key = key();
     let authentic = hello.claim().authenticate(&key).unwrap();
@@ -69,7 +69,7 @@ fn accept(hello: &[u8], pattern: Pattern) -> Session<Mem> {
 }
 
 /// Hands a datagram in; what came out of it, and whether it was dropped.
-fn hand(session: &mut Session<Mem>, packet: &[u8]) -> (Vec<Vec<u8>>, bool) {
+pub(super) fn hand(session: &mut Session<Mem>, packet: &[u8]) -> (Vec<Vec<u8>>, bool) {
     let before = session.stats().rx_dropped.total();
     let mut packet = packet.to_vec();
     let mut taken = Vec::new();
@@ -81,7 +81,7 @@ fn hand(session: &mut Session<Mem>, packet: &[u8]) -> (Vec<Vec<u8>>, bool) {
     (taken, session.stats().rx_dropped.total() != before)
 }
 
-fn connected(pattern: Pattern) -> (Session<Mem>, Session<Mem>) {
+pub(super) fn connected(pattern: Pattern) -> (Session<Mem>, Session<Mem>) {
     let mut device = device(pattern);
     let hello = all(&mut device, NOW).pop().unwrap();
     let mut gateway = accept(&hello, pattern);
@@ -252,6 +252,30 @@ fn a_restarted_gateway_tells_in_one_datagram() {
     assert!(device.is_established(), "the session stays until there is another");
 }
 
+// A RESET may never come: its rate is limited.
+#[test]
+fn a_gateway_that_is_silent_for_long_is_asked_anew_beside_the_session() {
+    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    device.send(NOW, channel(), b"1").unwrap();
+    let mut packets = Vec::new();
+    let mut now = NOW;
+    while !packets.iter().any(|packet: &Vec<u8>| Hello::parse(packet).is_ok()) {
+        packets.extend(all(&mut device, now));
+        now = device.poll_timeout().unwrap();
+        device.handle_timeout(now);
+    }
+    assert!(now > NOW + Duration::from_secs(300), "{now:?}");
+    // It was only the network: the session goes on, and nothing is in doubt.
+    for packet in &packets {
+        hand(&mut gateway, packet);
+    }
+    for packet in all(&mut gateway, NOW) {
+        hand(&mut device, &packet);
+    }
+    assert_eq!((device.queued(), device.ledger().in_doubt), (0, 0));
+    assert_eq!(device.poll_timeout(), None);
+}
+
 #[test]
 fn keys_that_are_none_are_said_so() {
     let credentials = Credentials::nk(key(), GatewayPublic::new([0; 32]));
@@ -364,7 +388,7 @@ fn exchanged(gateway: &mut Session<Mem>) -> Vec<Vec<u8>> {
     all(gateway, NOW + Duration::from_secs(1))
 }
 
-fn exchange(device: &mut Session<Mem>, gateway: &mut Session<Mem>) {
+pub(super) fn exchange(device: &mut Session<Mem>, gateway: &mut Session<Mem>) {
     for _ in 0..4 {
         for packet in all(device, NOW) {
             hand(gateway, &packet);

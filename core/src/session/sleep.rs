@@ -12,7 +12,7 @@ use super::{Identity, Session};
 use crate::channel::streams::{ReceiveStream, SendStream};
 use crate::memory::Memory;
 use crate::seal::packet::SealedKeys;
-use crate::seal::{BootEpoch, Credentials, DeviceKey, Keys, mac};
+use crate::seal::{BootEpoch, Credentials, DeviceKey, Keys, ResetKey, mac};
 use crate::wire::{Limits, OfferedStream, Reader, Writer};
 use crate::{
     BufferTooSmall, ChannelConfig, Config, ConfigError, DecodeError, DeviceId, PacketNumber, PathId, SeqNo, StreamEpoch,
@@ -61,7 +61,7 @@ impl Drop for Snapshot {
 pub enum SuspendError {
     /// It is not sealed, not a device's, or not established.
     NotEstablished,
-    /// Something is queued, in flight, or owed to the peer.
+    /// Something is queued, in flight, or owed to the peer, or an event says what is to be stored first.
     Busy,
     /// It has too many streams for a snapshot.
     TooLong,
@@ -192,17 +192,22 @@ impl Engine<'_> {
         let st = &self.st;
         let sending = st.outbox.pending > 0 || st.recovery.in_flight > 0 || st.ping_due || st.close_due.is_some();
         let owed = st.recovery.ack.deadline().is_some() || !st.assembly.is_empty();
+        // What the application has not stored yet.
+        let untold = st.hello.raised.is_some() || st.key_news.is_some();
         let owes = self.receive_streams().iter().any(|stream| {
-            stream.commit_due || stream.forwarded_due || stream.highest.since(crate::seq::Position::of(stream.next)) > 0
+            stream.commit_due
+                || stream.credit_due
+                || stream.forwarded_due
+                || stream.highest.since(crate::seq::Position::of(stream.next)) > 0
         });
-        sending || owed || owes || self.outbox().has_gaps()
+        sending || owed || untold || owes || self.outbox().has_gaps()
     }
 
     fn save(&mut self, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
         let Keys::Sealed(keys) = &self.st.keys else { return Err(BufferTooSmall) };
         w.u8(LAYOUT)?;
         w.put(&keys.to_bytes())?;
-        w.put(&self.st.reset_key)?;
+        w.put(self.st.reset_key.expose())?;
         w.u64(self.st.hello.counter)?;
         w.connection_id(&self.st.remote_cid)?;
         w.connection_id(&self.st.local_cid)?;
@@ -244,7 +249,7 @@ impl Engine<'_> {
 
     fn restore_session(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
         self.st.keys = Keys::Sealed(SealedKeys::from_bytes(&r.array()?).ok_or(DecodeError::Invalid)?);
-        self.st.reset_key = r.array()?;
+        self.st.reset_key = ResetKey::new(r.array()?);
         self.st.hello.counter = r.u64()?;
         if let Some(identity) = self.st.identity.as_mut() {
             identity.boot_epoch = (self.st.hello.counter >> 32) as u32;

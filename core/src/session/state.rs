@@ -137,7 +137,7 @@ pub(super) struct State {
     pub(super) key_news: Option<super::gateway_key::KeyNews>,
     /// What RESETs of this session are authentic by.
     #[cfg(feature = "seal")]
-    pub(super) reset_key: [u8; 16],
+    pub(super) reset_key: crate::seal::ResetKey,
     pub(super) local_cid: ConnectionId,
     pub(super) remote_cid: ConnectionId,
     pub(super) peer: Limits,
@@ -219,7 +219,7 @@ impl State {
             #[cfg(feature = "seal")]
             key_news: None,
             #[cfg(feature = "seal")]
-            reset_key: [0; 16],
+            reset_key: crate::seal::ResetKey::default(),
             local_cid: ConnectionId::EMPTY,
             remote_cid: ConnectionId::EMPTY,
             peer,

@@ -113,7 +113,7 @@ pub fn emit_ping(w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
 /// When it does not fit.
 pub fn emit_close(reason: CloseReason, w: &mut Writer<'_>) -> Result<(), BufferTooSmall> {
     let code = match reason {
-        CloseReason::Local | CloseReason::Done | CloseReason::Keys | CloseReason::Amplification => 0,
+        CloseReason::Local | CloseReason::Done | CloseReason::Keys | CloseReason::AcceptTooLong => 0,
         CloseReason::GoingAway => 1,
         CloseReason::Refused => 2,
         CloseReason::Version => 3,

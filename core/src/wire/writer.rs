@@ -55,12 +55,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Bytes.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), BufferTooSmall> {
         self.reserve(bytes.len())?.copy_from_slice(bytes);
         Ok(())
     }
 
     /// A byte.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn u8(&mut self, value: u8) -> Result<(), BufferTooSmall> {
         self.put(&[value])
     }

@@ -110,7 +110,6 @@ fn victims_of_copied_datagrams() {
 /// The whole handshake comes from a victim's address first: HELLO once more when the device's own was answered, and then
 /// its first packet, ahead of the original. Whoever answers ACCEPT has got it, but not necessarily there.
 #[test]
-#[ignore = "the core takes a HELLO's address for proved by a first packet from there, even when the HELLO came from others too"]
 fn a_handshake_that_is_copied() {
     for protection in super::SEALED {
         for late in [false, true] {
