@@ -202,7 +202,7 @@ impl Flood {
             Kind::Spoofed => {
                 // Everything behind the name is made up; of every other HELLO, the name too.
                 let name_len = usize::from(datagram[3]);
-                let from = if self.rng.next_u32() % 2 == 0 { 4 } else { 4 + name_len };
+                let from = if self.rng.next_u32().is_multiple_of(2) { 4 } else { 4 + name_len };
                 self.rng.fill_bytes(&mut datagram[from..]);
             }
             Kind::Stolen => datagram = self.stolen(),

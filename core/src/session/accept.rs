@@ -82,7 +82,7 @@ impl Engine<'_> {
         let longest = longest.min(AMPLIFICATION * usize::from(self.st.hello_len));
         let is_whole = buf.len() >= longest;
         let buf = if is_whole { buf.get_mut(..longest)? } else { buf };
-        let len = match &mut self.st.answering {
+        let len: Option<usize> = match &mut self.st.answering {
             // The device has its answer.
             Answering::None => return None,
             #[cfg(feature = "plain")]
