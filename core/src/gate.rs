@@ -10,7 +10,7 @@
 use core::fmt;
 
 use crate::seal::noise::Responder;
-use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, SealError, mac, opened::SealedHello};
+use crate::seal::{Cookies, DeviceKey, GatewayKeys, Handshake, Opened, Pattern, mac, opened::SealedHello};
 use crate::wire::answer::{AnswerKind, emit_answer};
 use crate::wire::{Claim, Hello, LongHeader, LongType, Protection, RefuseCode, ShortHeader, VERSION, Writer};
 use crate::{CloseReason, ConnectionId, DecodeError, Instant, Offer};
@@ -134,8 +134,7 @@ impl<'a> Authentic<'a> {
         }
         let hello = Hello::parse(self.claim.datagram()).map_err(OpenError::Terms)?;
         let body = hello.sealed().ok_or(OpenError::Pattern)?;
-        let secret = if secret_of { Some(keys.find(body.key_id).ok_or(OpenError::GatewayKey)?) } else { None };
-        if secret.is_none() && body.key_id != 0 {
+        if !secret_of && body.key_id != 0 {
             return Err(OpenError::Terms(DecodeError::NotCanonical));
         }
         let len = body.terms.len();
@@ -143,13 +142,21 @@ impl<'a> Authentic<'a> {
         place.copy_from_slice(body.terms);
         let psk = mac::handshake_psk(self.key, self.counter());
         let prologue = [PROLOGUE, body.prologue];
-        let responder = Responder::read(pattern, secret, &psk, &prologue, body.e, place, body.tag)
-            .map_err(|_: SealError| OpenError::Handshake)?;
+        // What does not open stays as it was.
+        let mut read = |secret| Responder::read(pattern, secret, &psk, &prologue, body.e, place, body.tag).ok();
+        let responder = if secret_of {
+            let mut secrets = keys.of_id(body.key_id).peekable();
+            secrets.peek().ok_or(OpenError::GatewayKey)?;
+            secrets.find_map(|secret| read(Some(secret)))
+        } else {
+            read(None)
+        };
+        let responder = responder.ok_or(OpenError::Handshake)?;
         let sealed = SealedHello {
             responder,
             key: self.key.clone(),
             mac1: *self.claim.mac1().ok_or(OpenError::Pattern)?,
-            key_id: secret.map(|_| body.key_id),
+            key_id: secret_of.then_some(body.key_id),
             reset: keys.reset.clone(),
         };
         let opened = Opened {

@@ -63,6 +63,8 @@ pub struct Device {
     pub clock: Clock,
     /// It sleeps until then: it is not polled, and hears nothing.
     pub asleep_until: Option<Instant>,
+    /// The keys of its session are to change as soon as they may; whether it begins, or the gateway.
+    pub rekey: Option<bool>,
     /// Its own schedule.
     pub naps: Option<Naps>,
     /// When it falls asleep by its schedule.
@@ -112,6 +114,7 @@ impl Device {
             path_at_gateway: None,
             clock: Clock::new(setup.ppm),
             asleep_until: None,
+            rekey: None,
             naps: None,
             next_nap: None,
             load: Load::default(),

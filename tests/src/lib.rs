@@ -10,8 +10,10 @@
 //! two disagree. A test that fails says its seed.
 
 pub mod clock;
+pub mod delays;
 pub mod device;
 pub mod flash;
+pub mod flood;
 pub mod gateway;
 pub mod keys;
 pub mod load;

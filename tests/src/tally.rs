@@ -21,6 +21,8 @@ pub struct Tally {
     pub device_crashes: u64,
     /// Devices that lost their counter too.
     pub counters_lost: u64,
+    /// Sessions whose keys changed.
+    pub key_updates: u64,
     /// Times that a gateway came under load.
     pub loads: u64,
     /// Gateways that lost theirs.

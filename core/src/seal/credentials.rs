@@ -81,8 +81,8 @@ impl GatewayKeys {
         Self { statics: [first, Some((key.public().id(), key))], reset: self.reset }
     }
 
-    /// The key of this id.
-    pub(crate) fn find(&self, id: u8) -> Option<&GatewaySecret> {
-        self.statics.iter().flatten().find(|(known, _)| *known == id).map(|(_, key)| key)
+    /// The keys of this id: of two keys, one pair in 256 has the same.
+    pub(crate) fn of_id(&self, id: u8) -> impl Iterator<Item = &GatewaySecret> {
+        self.statics.iter().flatten().filter(move |(known, _)| *known == id).map(|(_, key)| key)
     }
 }

@@ -163,3 +163,22 @@ fn no_answer_keeps_a_device_sending() {
         assert_eq!(all(&mut device, now).len(), 1);
     }
 }
+
+// One pair of keys in 256: the short id tells which are meant, not which it is.
+#[test]
+fn two_gateway_keys_of_one_id_both_open() {
+    let id = gateway_secret().public().id();
+    let mut others = (0u32..).map(|n| {
+        let mut bytes = [3; 32];
+        bytes[..4].copy_from_slice(&n.to_le_bytes());
+        crate::GatewaySecret::new(bytes)
+    });
+    let other = others.find(|other| other.public().id() == id).unwrap();
+    let hello = all(&mut device(Pattern::NkPsk0), NOW).pop().unwrap();
+    let key = key();
+    let authentic = crate::Hello::parse(&hello).unwrap().claim().authenticate(&key).unwrap();
+    for (first, second) in [(other.clone(), gateway_secret()), (gateway_secret(), other)] {
+        let keys = crate::GatewayKeys::new(first, [5; 32]).with_second(second);
+        assert!(authentic.open(Pattern::NkPsk0, &keys, &mut [0; 1200]).is_ok());
+    }
+}

@@ -3,8 +3,10 @@
 mod cookies;
 mod crashes;
 mod flipped;
+mod flood;
 mod forged;
 mod handshake;
+mod keys;
 mod replay;
 mod restart;
 mod rotation;

@@ -24,6 +24,8 @@ struct Malice {
     junk: u64,
     /// To how many addresses at most.
     spread: u64,
+    /// Each datagram once, to one victim; a HELLO when it was answered, anything else ahead of the original.
+    shadow: bool,
 }
 
 fn victim(rng: &mut Rng, spread: u64) -> PathId {
@@ -31,6 +33,9 @@ fn victim(rng: &mut Rng, spread: u64) -> PathId {
 }
 
 fn attack(world: &mut World, rng: &mut Rng, malice: Malice, seen: &mut usize) {
+    if malice.shadow {
+        return shadow(world, seen);
+    }
     let now = world.now;
     let new: Vec<_> = world.history[*seen..].iter().filter(|(by_gateway, _)| !by_gateway).cloned().collect();
     *seen = world.history.len();
@@ -56,10 +61,31 @@ fn attack(world: &mut World, rng: &mut Rng, malice: Malice, seen: &mut usize) {
     }
 }
 
+fn shadow(world: &mut World, seen: &mut usize) {
+    let new = world.history[*seen..].to_vec();
+    *seen = world.history.len();
+    let mut hello: Option<Vec<u8>> = None;
+    for (by_gateway, datagram) in new {
+        let is_long = datagram[0] & 0x80 != 0;
+        match (by_gateway, is_long) {
+            (false, true) => hello = Some(datagram),
+            (false, false) => world.gateway.handle_datagram(world.now, PathId(VICTIMS.0), datagram),
+            // It is being answered: the last HELLO comes once more.
+            (true, true) => {
+                let last = || world.history.iter().rev().filter(|(by_gateway, _)| !by_gateway);
+                let last = hello.take().or_else(|| last().map(|(_, sent)| sent).find(|sent| sent[0] == 0x80).cloned());
+                last.into_iter().for_each(|hello| world.gateway.handle_datagram(world.now, PathId(VICTIMS.0), hello));
+            }
+            (true, false) => {}
+        }
+    }
+}
+
 fn war(seed: u64, protection: Protection) {
     let mut rng = rng(seed, 63);
     let mut percent = |most: u64| below(&mut rng, most + 1);
-    let malice = Malice { race: percent(100), replay: percent(60), junk: percent(30), spread: 1 + percent(39) };
+    let (race, replay, junk, spread) = (percent(100), percent(60), percent(30), 1 + percent(39));
+    let malice = Malice { race, replay, junk, spread, shadow: seed % 4 == 3 };
     let faults = Faults { loss: percent(20) as f64 / 100.0, ..Faults::NONE };
     let mut world = setup(seed, protection).faults(faults).build();
     world.recording = true;

@@ -78,7 +78,7 @@ impl Gateway {
             return;
         }
         let source = path.0.to_le_bytes();
-        let load = self.demands_cookies.then_some(Load { cookies: &self.cookies, source: &source });
+        let load = self.is_loaded(now).then_some(Load { cookies: &self.cookies, source: &source });
         let mut buf = [0; Config::MAX_DATAGRAM as usize];
         let lowest = self.peers[at].sink.lowest_counter();
         match authentic.weigh(now, lowest, load, &mut buf) {
@@ -100,6 +100,14 @@ impl Gateway {
         self.take(at, now, path, &offer, Some(authentic.counter()));
     }
 
+    fn is_loaded(&mut self, now: Instant) -> bool {
+        let second = now.as_micros() / 1_000_000;
+        if self.recent.0 != second {
+            self.recent = (second, 0);
+        }
+        self.demands_cookies || self.handshakes_max.is_some_and(|max| self.recent.1 >= max)
+    }
+
     /// An offer that may be taken, unless the device is not welcome.
     fn take(&mut self, at: usize, now: Instant, path: PathId, offer: &Offer<'_>, counter: Option<u64>) {
         if let Some(reason) = self.peers[at].refusal {
@@ -107,6 +115,7 @@ impl Gateway {
             return self.turn_away(path, offer, reason);
         }
         self.turned.opened += 1;
+        self.recent.1 += 1;
         let (mut random, mut cid) = ([0; 32], [0; 4]);
         self.rng.fill_bytes(&mut random);
         self.rng.fill_bytes(&mut cid);

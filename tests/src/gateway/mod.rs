@@ -35,6 +35,10 @@ pub struct Gateway {
     cookies: Cookies,
     /// It is under load: who opens a session proves its address first.
     pub demands_cookies: bool,
+    /// More sessions opened within a second are load too.
+    pub handshakes_max: Option<u32>,
+    /// The second, and how many in it.
+    recent: (u64, u32),
     /// How long the sink takes to store a message.
     pub store_delay: Duration,
     /// The application takes no messages.
@@ -66,6 +70,8 @@ impl Gateway {
             keys,
             cookies: fresh_cookies(&mut rng),
             demands_cookies: false,
+            handshakes_max: None,
+            recent: (0, 0),
             sources: Sources::default(),
             turned: Turned::default(),
             config,

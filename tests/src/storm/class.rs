@@ -48,13 +48,15 @@ pub enum Class {
     Cookies,
     /// Devices that lose their memory and their counter with it.
     Counters,
+    /// Ends that change their keys.
+    KeyUpdates,
     /// Sealed sessions: without them all are plain.
     Seal,
 }
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Loss,
         Self::Bursts,
         Self::Duplicates,
@@ -76,6 +78,7 @@ impl Class {
         Self::Redundancy,
         Self::Cookies,
         Self::Counters,
+        Self::KeyUpdates,
         Self::Seal,
     ];
 
@@ -103,6 +106,7 @@ impl Class {
             Self::Redundancy => "redundancy",
             Self::Cookies => "cookies",
             Self::Counters => "counters",
+            Self::KeyUpdates => "key-updates",
             Self::Seal => "seal",
         }
     }

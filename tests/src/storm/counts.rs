@@ -34,7 +34,7 @@ pub struct Counts {
 
 impl Counts {
     /// The names of what is injected.
-    pub const INJECTED: [&str; 23] = [
+    pub const INJECTED: [&str; 24] = [
         "lost one by one",
         "lost in bursts",
         "lost at a full queue",
@@ -56,6 +56,7 @@ impl Counts {
         "application stalls",
         "counters lost",
         "counters raised",
+        "keys updated",
         "loads",
         "cookies",
     ];
@@ -70,9 +71,8 @@ impl Counts {
         let links = || world.network.up.iter().chain(&world.network.down).map(Link::stats);
         let sum = |count: fn(&firmware_sim::link::LinkStats) -> u64| links().map(count).sum::<u64>();
         let Tally { lost_asleep, lost_path, rebindings, partitions, sleeps, clock_steps, .. } = world.tally;
-        let Tally {
-            device_crashes, gateway_crashes, sessions_ended, stalls, counters_lost, loads, hibernations, ..
-        } = world.tally;
+        let Tally { device_crashes, gateway_crashes, sessions_ended, stalls, hibernations, .. } = world.tally;
+        let Tally { counters_lost, loads, key_updates, .. } = world.tally;
         let raised = |event: &&Event| matches!(event, Event::BootEpochRaised { .. });
         let raised = world.devices.iter().flat_map(|device| &device.events).filter(raised).count() as u64;
         let mut counts = Self {
@@ -101,6 +101,7 @@ impl Counts {
                 stalls,
                 counters_lost,
                 raised,
+                key_updates,
                 loads,
                 world.gateway.turned.cookies,
             ],

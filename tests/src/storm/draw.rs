@@ -205,7 +205,7 @@ fn turn(dice: &mut Dice, devices: usize, links: &[Faults]) -> Turn {
 fn act(dice: &mut Dice, devices: usize, links: &[Faults]) -> Act {
     let at = dice.within(0, devices as u64 - 1) as usize;
     let link = dice.within(0, links.len() as u64 - 1) as usize;
-    match dice.within(0, 16) {
+    match dice.within(0, 17) {
         0 => {
             let faults = Faults { delay: links[link].delay, ..weather(dice) };
             Act::Weather { link, up: dice.percent(50), faults }
@@ -227,6 +227,7 @@ fn act(dice: &mut Dice, devices: usize, links: &[Faults]) -> Act {
         12 => Act::Stall,
         13 => Act::Load,
         14 => Act::LoseCounter(at),
+        16 => Act::UpdateKeys(at, dice.percent(50)),
         15 => Act::Hibernate(at, dice.millis(10, 20_000)),
         _ => Act::Wake(at),
     }

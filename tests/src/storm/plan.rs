@@ -57,6 +57,8 @@ pub enum Act {
     Load,
     /// A device loses its memory, and its boot epoch is erased or set back.
     LoseCounter(usize),
+    /// A session's keys change, begun by the device or by the gateway.
+    UpdateKeys(usize, bool),
     /// The gateway's application takes nothing until the end of the turn.
     Stall,
     /// A device's application says that the network is back.
@@ -77,6 +79,7 @@ impl Act {
             Self::CrashGateway => Class::GatewayCrashes,
             Self::Forget(_) | Self::GoAway(_) => Class::Endings,
             Self::Load => Class::Cookies,
+            Self::UpdateKeys(..) => Class::KeyUpdates,
             Self::LoseCounter(_) => Class::Counters,
             Self::Stall => Class::Stalls,
             Self::Wake(_) => Class::Wakes,
@@ -86,7 +89,7 @@ impl Act {
     const fn device(&self) -> Option<usize> {
         match self {
             Self::Rebind(at) | Self::Sleep(at, _) | Self::Step(at, _) | Self::Drift(at, _) => Some(*at),
-            Self::Hibernate(at, _) => Some(*at),
+            Self::Hibernate(at, _) | Self::UpdateKeys(at, _) => Some(*at),
             Self::CrashDevice(at) | Self::LoseCounter(at) | Self::Forget(at) | Self::GoAway(at) | Self::Wake(at) => {
                 Some(*at)
             }

@@ -116,6 +116,7 @@ fn perform(world: &mut World, act: Act) {
             device.lose_counter(back);
             device.reboot();
         }
+        Act::UpdateKeys(at, by_device) => world.devices[at].rekey = Some(by_device),
         Act::Load => {
             tally.loads += 1;
             world.gateway.demands_cookies = true;

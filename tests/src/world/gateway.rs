@@ -15,6 +15,9 @@ impl World {
         for at in 0..self.gateway.peers.len() {
             while let Some(taken) = self.gateway.peers[at].taken.pop_front() {
                 let doubt = self.doubt(at);
+                if let (Taken::Stored(row, Outcome::Stored), Some(delays)) = (&taken, &mut self.delays) {
+                    delays.on_stored(at, row.stream, row.seq, now);
+                }
                 // Deadlines are by the clock of the sender.
                 let sender = self.devices[at].time(now);
                 let oracle = &mut self.devices[at].oracle;

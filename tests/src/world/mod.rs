@@ -3,6 +3,7 @@
 mod gateway;
 mod round;
 
+use crate::delays::Delays;
 use crate::device::{self, Device};
 use crate::gateway::{Gateway, Peer};
 use crate::keys;
@@ -38,6 +39,8 @@ pub struct World {
     pub recording: bool,
     /// All that was sent.
     pub trace: Trace,
+    /// How long things take; measured when it is there.
+    pub delays: Option<Delays>,
     /// What was done to the ends.
     pub tally: Tally,
     /// The gateway's application once took no messages.
@@ -70,6 +73,7 @@ impl World {
             history: Vec::new(),
             recording: false,
             trace: Trace::default(),
+            delays: None,
             tally: Tally::default(),
             has_stalled: false,
             visits: (Instant::ZERO, 0),

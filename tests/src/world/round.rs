@@ -38,6 +38,9 @@ impl World {
             moved |= self.gateway_application(at);
         }
         for at in 0..self.devices.len() {
+            self.update_keys(at);
+        }
+        for at in 0..self.devices.len() {
             moved |= self.device_transmit(at);
         }
         moved | self.gateway_transmit()
@@ -140,6 +143,21 @@ impl World {
         due
     }
 
+    /// Somebody wants other keys, and it is possible now.
+    fn update_keys(&mut self, at: usize) {
+        let (device, now) = (&mut self.devices[at], self.now);
+        let updated = match (device.rekey, &mut self.gateway.peers[at].live) {
+            (Some(true), _) if device.is_awake() => device.session.update_keys(device.clock.at(now)),
+            (Some(false), Some(session)) => session.update_keys(now),
+            _ => return,
+        };
+        if updated {
+            device.rekey = None;
+            self.tally.key_updates += 1;
+            self.trace.note(now, || format!("keys of device {at} change"));
+        }
+    }
+
     /// The device's events.
     fn listen(&mut self, at: usize) -> bool {
         let (now, stalled, doubt) = (self.now, self.has_stalled, self.doubt(at));
@@ -150,6 +168,9 @@ impl World {
             let device = &mut self.devices[at];
             let handed = !stalled && device.unknown() == 0;
             let time = device.time(now) + doubt.early;
+            if let (Event::Established, Some(delays)) = (event, &mut self.delays) {
+                delays.on_session(at, now);
+            }
             let checked = match event {
                 Event::StreamOpened { stream, epoch } => device.oracle.opened(stream, epoch),
                 Event::Committed { stream, next } => {
@@ -190,6 +211,9 @@ impl World {
             let device = &mut self.devices[at];
             let (stream, seq) = (sent.id.stream, sent.id.seq.value());
             let checked = device.oracle.accepted(sent.id, &sent.payload, sent.deadline);
+            if let Some(delays) = &mut self.delays {
+                delays.on_accepted(at, sent.id.stream, sent.id.seq, now);
+            }
             self.trace.note(now, || format!("device {at} sends {}:{seq} +{}", stream.to_wire(), sent.payload.len()));
             self.must(at, checked);
         }

@@ -13,7 +13,7 @@ use whimbrel_tokio::{Client, ClientConfig, ClientEvent};
 use crate::DEVICES;
 use crate::place::{channel, identity};
 
-const PERIOD: Duration = Duration::from_millis(10);
+pub(crate) const PERIOD: Duration = Duration::from_millis(10);
 /// A phase with its flood, and more than enough for what is on the way then.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Latencies that there is room for: none is added to the memory of the process while it is measured.

@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let place = Place::new(DEVICES).await;
     let former = captured::former_boots(&place, FORMER_BOOTS).await;
-    let forged = spoofed::Forger::new(&place.devices);
+    let forged = Box::new(spoofed::Forger::new(&place.devices));
     let mut honest = Vec::new();
     for (number, device) in place.devices.iter().enumerate() {
         honest.push(Honest::connect(number, device, FORMER_BOOTS + 1, place.address()).await);

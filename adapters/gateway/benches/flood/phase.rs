@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use whimbrel_tokio::EndpointStats;
 
-use crate::honest::Honest;
+use crate::honest::{Honest, PERIOD};
 use crate::place::{Place, THREADS};
 use crate::process;
 use crate::spoofed::Forger;
@@ -22,7 +22,7 @@ pub(crate) enum Hellos {
     /// Nothing, for so long.
     None(Duration),
     /// Right in form.
-    Forged(Forger),
+    Forged(Box<Forger>),
     /// Of former boots.
     Replayed(Vec<Vec<u8>>),
 }
@@ -44,6 +44,8 @@ pub(crate) struct Phase {
     pub(crate) flood: Flood,
     /// Bytes in each of its datagrams.
     pub(crate) hello_len: usize,
+    /// Readings that were due while the flood lasted. A device without room takes fewer, and says so.
+    pub(crate) due: u64,
     /// In order.
     pub(crate) latencies: Vec<Duration>,
     /// At the beginning and at the end.
@@ -68,7 +70,7 @@ pub(crate) async fn measure(
     let (stats, received) = (place.stats(), bytes(&honest));
     let (begin, busy) = (Instant::now(), process::time_of(THREADS));
     let stop = Arc::new(AtomicBool::new(false));
-    let hello_len = hellos.len();
+    let (hello_len, honest_count) = (hellos.len(), honest.len() as u128);
     let mut devices = JoinSet::new();
     for device in honest {
         devices.spawn(device.send_until(Arc::clone(&stop)));
@@ -89,6 +91,7 @@ pub(crate) async fn measure(
         }
     };
     let gateway_share = (process::time_of(THREADS) - busy).as_secs_f64() / begin.elapsed().as_secs_f64();
+    let due = (honest_count * begin.elapsed().as_millis() / PERIOD.as_millis()) as u64;
     stop.store(true, Ordering::Relaxed);
     let mut honest = devices.join_all().await;
     tokio::time::sleep(REST).await;
@@ -99,7 +102,7 @@ pub(crate) async fn measure(
     let sent = stats[1].tx_bytes - stats[0].tx_bytes;
     let bytes_to_strangers = sent.saturating_sub(bytes(&honest) - received);
     let memory = process::memory();
-    (Phase { name, flood, hello_len, latencies, stats, bytes_to_strangers, gateway_share, memory }, honest)
+    (Phase { name, flood, hello_len, due, latencies, stats, bytes_to_strangers, gateway_share, memory }, honest)
 }
 
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

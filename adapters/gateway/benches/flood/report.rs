@@ -7,8 +7,10 @@ use whimbrel_tokio::EndpointStats;
 use crate::phase::Phase;
 use crate::place::InDatabase;
 
+type Counter = fn(&EndpointStats) -> u64;
+
 /// What became of a HELLO that nobody honest sent.
-const FATES: [(&str, fn(&EndpointStats) -> u64); 7] = [
+const FATES: [(&str, Counter); 7] = [
     ("too many MACs a second, unseen", |stats| stats.hello_unseen),
     ("unknown device", |stats| stats.hello_unknown_device),
     ("wrong MAC", |stats| stats.hello_unauthentic),
@@ -52,6 +54,7 @@ pub(crate) fn print(phases: &[Phase]) {
         "p50",
         "p99",
         "readings",
+        "due",
         "memory",
         "sessions",
         "handshakes",
@@ -70,6 +73,7 @@ pub(crate) fn print(phases: &[Phase]) {
             format!("{:.2}", ratio(50)),
             format!("{:.2}", ratio(99)),
             phase.latencies.len().to_string(),
+            phase.due.to_string(),
             format!("{:.3}", phase.memory as f64 / before.memory as f64),
             stats.sessions.to_string(),
             stats.handshakes.to_string(),

@@ -12,7 +12,7 @@
 use tokio::sync::mpsc;
 use whimbrel_core::gate::{Authentic, Load, Weighed};
 use whimbrel_core::wire::{Claim, VERSION};
-use whimbrel_core::{CloseReason, DecodeError, DeviceKey, Pattern, Protection as Kind};
+use whimbrel_core::{CloseReason, DecodeError, DeviceId, DeviceKey, Duration, Pattern, Protection as Kind};
 
 use super::Shard;
 use super::request::{Request, SealedRequest};
@@ -21,6 +21,12 @@ use crate::event::GatewayEvent;
 use crate::limits::Refusal;
 use crate::protection::{DeviceRecord, Proof};
 use crate::socket::Path;
+
+/// The least time between two words to one device about its counter: that of the first HELLO and its repeat.
+const COUNTER_LOW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Devices that are remembered for it; the one not heard of for the longest gives way.
+pub(super) const COUNTED_LOW_MAX: usize = 1 << 14;
 
 impl Shard {
     /// A request that reached this shard's socket. `blocked`: its source is; then it is looked at all the same, for it may
@@ -132,9 +138,24 @@ impl Shard {
         self.ask(path, request, Some(proof), seat, permit);
     }
 
+    /// Whether the device may be told of its counter again. One that lost count needs it once; a flood of what it said
+    /// before would else cost an answer each.
+    fn may_say_counter_low(&mut self, device: DeviceId) -> bool {
+        let now = self.now;
+        if self.counted_low.get(&device).is_some_and(|at| now < *at + COUNTER_LOW_INTERVAL) {
+            return false;
+        }
+        self.counted_low.insert(device, now);
+        true
+    }
+
     /// Whether the request is a new one, and under load comes from where it says. If not, the device is told.
     fn weigh(&mut self, path: Path, claim: &Claim<'_>, record: &DeviceRecord, authentic: &Authentic<'_>) -> bool {
         let lowest = record.lowest().max(self.table.lowest(claim.device()));
+        if authentic.counter() < lowest && !self.may_say_counter_low(claim.device()) {
+            self.stats.hello_counter_low += 1;
+            return false;
+        }
         let source = source(path);
         let load = self.links.shared.is_under_load().then_some(&self.links.guard.cookies);
         let load = load.map(|cookies| Load { cookies, source: &source });

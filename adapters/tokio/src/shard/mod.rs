@@ -26,6 +26,7 @@ use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hashlink::LruCache;
 use tokio::sync::{mpsc, oneshot};
 use whimbrel_core::{ChannelId, DeviceId, GatewayPublic, Instant, MessageId};
 
@@ -114,6 +115,8 @@ pub(crate) struct Shard {
     resets: Option<Limiter>,
     /// Of packets from blocked sources.
     blocked_resets: Option<Limiter>,
+    /// When devices were last told that their counter is low.
+    counted_low: LruCache<DeviceId, Instant>,
     reports: Reports,
     /// The key of ours that devices are told.
     announced: Option<GatewayPublic>,
@@ -137,6 +140,7 @@ impl Shard {
             number,
             table: Table::new(number, config.shards, config.sessions_max, config.pending_max),
             timers: Timers::default(),
+            counted_low: LruCache::new(gate::COUNTED_LOW_MAX),
             outgoing,
             dirty: Vec::new(),
             deferred: Vec::new(),
