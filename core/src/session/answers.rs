@@ -20,6 +20,7 @@ use crate::wire::{LongHeader, LongType};
 
 impl State {
     /// The session ends here for good, for a reason that the application is told.
+    #[inline(never)]
     pub(super) fn give_up(&mut self, reason: CloseReason) {
         self.hello.end();
         self.phase = Phase::Closed;

@@ -109,6 +109,7 @@ impl HelloState {
     }
 
     /// No attempt any more. When the HELLO that was answered was sent, if that is known.
+    #[inline(never)]
     pub(super) fn end(&mut self) -> Option<Instant> {
         self.attempt = Attempt::None;
         (self.tries, self.for_silence) = (0, false);
@@ -116,6 +117,7 @@ impl HelloState {
     }
 
     /// Another attempt, now, in the place of the one that is being made.
+    #[inline(never)]
     pub(super) fn restart(&mut self, now: Instant) {
         (self.attempt, self.at, self.sent) = (Attempt::Due, now, None);
     }
@@ -138,6 +140,7 @@ impl HelloState {
 
 impl State {
     /// Opens a session, beside the one that is there, if any.
+    #[inline(never)]
     pub(super) fn begin_hello(&mut self) {
         if !self.hello.is_open() {
             self.hello.tries = 0;

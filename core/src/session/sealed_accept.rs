@@ -35,6 +35,7 @@ impl Accepting {
     }
 
     /// Writes the ACCEPT, and gives its length.
+    #[inline(never)]
     pub(super) fn emit(
         &mut self,
         fields: &AcceptFields,

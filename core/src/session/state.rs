@@ -40,6 +40,9 @@ pub(super) enum Phase {
     Closed,
 }
 
+/// How a gateway answers. A pointer, so that firmware in which nothing takes sessions does not hold the code.
+type TransmitAccept = fn(&mut Engine<'_>, &mut [u8]) -> Option<usize>;
+
 /// What the application has not been told yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pending {
@@ -127,6 +130,7 @@ pub(super) struct State {
     /// Names the HELLO that opened the session.
     pub(super) id: u64,
     pub(super) answering: Answering,
+    pub(super) transmit_accept: Option<TransmitAccept>,
     /// Bytes of the HELLO that the gateway answers.
     pub(super) hello_len: u16,
     /// The source of ephemeral keys.
@@ -213,6 +217,7 @@ impl State {
             keys: Keys::None,
             id: 0,
             answering: Answering::None,
+            transmit_accept: None,
             hello_len: 0,
             #[cfg(feature = "seal")]
             secrets: crate::seal::random::Random::new(random),
@@ -316,6 +321,7 @@ impl State {
                 stream.credit = SeqNo::new(u64::MAX);
             }
         }
+        state.transmit_accept = Some(|engine, buf| engine.transmit_accept(buf));
         state.accept_due = true;
         Ok(state)
     }
