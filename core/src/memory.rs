@@ -72,20 +72,20 @@ pub struct Inline<
 
 // The bounds are those of a session without the feature `seal`; with it, its keys take up to 768 bytes more.
 
-/// At most 2 KiB a session: 8 messages and 240 payload bytes kept, messages of 64 bytes received.
-pub type Small = Inline<2, 1, 8, 8, 240, 5, 8, 8, 2, 128, 0>;
-/// At most 8 KiB a session: 40 messages and 2,432 payload bytes kept, messages of 128 bytes received, in
+/// At most 2 KiB a session: 8 messages and 232 payload bytes kept, messages of 64 bytes received.
+pub type Small = Inline<2, 1, 8, 8, 232, 5, 8, 8, 2, 128, 0>;
+/// At most 8 KiB a session: 40 messages and 2,368 payload bytes kept, messages of 128 bytes received, in
 /// fragments up to 512.
-pub type Medium = Inline<4, 4, 40, 38, 2432, 24, 96, 64, 8, 1024, 512>;
-/// At most 8 KiB a session, nearly all of it for sending: 26 messages and 5,376 payload bytes kept,
+pub type Medium = Inline<4, 4, 40, 37, 2368, 24, 96, 64, 8, 1024, 512>;
+/// At most 8 KiB a session, nearly all of it for sending: 26 messages and 5,312 payload bytes kept,
 /// messages of 64 bytes received.
-pub type Uplink = Inline<2, 1, 26, 84, 5376, 12, 32, 16, 2, 128, 0>;
-/// At most 32 KiB a session: 160 messages and 14,336 payload bytes kept, messages of 256 bytes received, in
+pub type Uplink = Inline<2, 1, 26, 83, 5312, 12, 32, 16, 2, 128, 0>;
+/// At most 32 KiB a session: 160 messages and 14,272 payload bytes kept, messages of 256 bytes received, in
 /// fragments up to 2,048.
-pub type Large = Inline<8, 8, 160, 224, 14_336, 64, 384, 512, 16, 4096, 2048>;
+pub type Large = Inline<8, 8, 160, 223, 14_272, 64, 384, 512, 16, 4096, 2048>;
 /// At most 64 KiB a session, for a gateway: 128 messages of 256 bytes that came early, messages in fragments
-/// up to 8,192 bytes received; 48 messages and 6,016 payload bytes kept.
-pub type Host = Inline<8, 8, 48, 94, 6016, 32, 128, 2048, 128, 32_768, 8192>;
+/// up to 8,192 bytes received; 48 messages and 5,952 payload bytes kept.
+pub type Host = Inline<8, 8, 48, 93, 5952, 32, 128, 2048, 128, 32_768, 8192>;
 
 impl<
     const SEND: usize,
