@@ -1,6 +1,7 @@
 //! What somebody on the path, a buggy peer or a power cut may not bring about.
 
 extern crate std;
+use std::format;
 
 use super::sealed_tests::*;
 use super::*;
@@ -94,11 +95,11 @@ fn a_session_that_is_printed_shows_no_key() {
     let mut device = device(Pattern::NkPsk0);
     let hello = all(&mut device, NOW).pop().unwrap();
     let mut gateway = accept(&hello, Pattern::NkPsk0);
-    let answering = std::format!("{:?}", gateway.state);
+    let answering = format!("{:?}", gateway.state);
     hand(&mut device, &all(&mut gateway, NOW).pop().unwrap());
     let reset = crate::seal::mac::reset_key(&[5; 32], gateway.local_cid().as_bytes());
-    for text in [answering, std::format!("{:?}", device.state)] {
-        assert!(!text.contains(&std::format!("{reset:?}")), "the key of its RESETs");
+    for text in [answering, format!("{:?}", device.state)] {
+        assert!(!text.contains(&format!("{reset:?}")), "the key of its RESETs");
         assert!(!text.contains("7, 7, 7, 7") && !text.contains("9, 9, 9, 9"), "{text}");
     }
 }
