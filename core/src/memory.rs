@@ -72,8 +72,8 @@ pub struct Inline<
 
 // The bounds are those of a session without the feature `seal`; with it, its keys take up to 768 bytes more.
 
-/// At most 2 KiB a session: 8 messages and 232 payload bytes kept, messages of 64 bytes received.
-pub type Small = Inline<2, 1, 8, 8, 232, 5, 8, 8, 2, 128, 0>;
+/// At most 2 KiB a session: 8 messages and 240 payload bytes kept, messages of 64 bytes received.
+pub type Small = Inline<2, 1, 8, 8, 240, 5, 6, 8, 2, 128, 0>;
 /// At most 8 KiB a session: 40 messages and 2,368 payload bytes kept, messages of 128 bytes received, in
 /// fragments up to 512.
 pub type Medium = Inline<4, 4, 40, 37, 2368, 24, 96, 64, 8, 1024, 512>;
