@@ -19,3 +19,14 @@ fn every_storm_passes_and_nothing_is_left_out() {
         assert!(fates.accepted > 0 && fates.delivered > 0 && fates.expired > 0, "{counts:?}");
     }
 }
+
+/// What failed once: paths that are not proved (658, 2025, 3266), devices that woke without a word (4381, 7819), and
+/// a path that was longer than the time that its proof was given (20373, 23112).
+#[test]
+fn what_failed_once() {
+    for seed in [658, 2025, 3266, 4381, 7819, 20373, 23112] {
+        if let Err(failure) = judge(seed, &Cuts::default(), 40) {
+            panic!("storm {seed}: {}\n{}", failure.message, failure.trace.join("\n"));
+        }
+    }
+}

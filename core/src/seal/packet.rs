@@ -113,6 +113,11 @@ impl SealedKeys {
         self.send_phase
     }
 
+    /// The number of the next packet: above all that were sealed.
+    pub(crate) const fn next(&self) -> PacketNumber {
+        PacketNumber::new(self.send_next)
+    }
+
     /// Seals a packet in place: header, frames, and [`TAG`] bytes of room. All of the header is authentic with it.
     ///
     /// `None` when it is shorter than that, or when its number is not above all that were sealed: a key and a

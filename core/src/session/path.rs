@@ -7,10 +7,14 @@
 
 use super::accept::AMPLIFICATION;
 use super::state::{Engine, Phase, State};
+use crate::recovery::pto;
+use crate::recovery::rtt::Rtt;
 use crate::wire::{ShortHeader, Writer, emit_path_challenge, emit_path_response};
-use crate::{Config, Instant, PathId};
+use crate::{Config, Duration, Instant, PathId};
 
-/// Challenges without an answer after which a path is given up, a probe timeout apart (RFC 9000 section 8.2.4).
+/// Challenges without an answer after which a path is given up: with backoff, seven probe timeouts after the first. The
+/// probe timeout is that of a path of which nothing is known, if that is longer: what was measured was measured elsewhere
+/// (RFC 9000 section 8.2.4).
 const CHALLENGES: u8 = 3;
 
 /// A path that is not proved.
@@ -200,7 +204,9 @@ impl Engine<'_> {
             let allowed = path != self.st.paths.current || self.st.paths.budget() >= PROBE_LEN_MAX;
             return allowed.then_some((path, Probe::Response(token)));
         }
-        let (now, period) = (self.st.now, self.st.pto_period());
+        let unknown = pto::period(&Rtt::new(self.st.config.initial_rtt), Duration::ZERO);
+        let (now, period) = (self.st.now, self.st.pto_period().max(unknown));
+        let longest = self.st.config.max_backoff;
         let paths = &mut self.st.paths;
         let trial = paths.trial.as_mut()?;
         // The complement of the token: the answer to one challenge must not pass for one to the other.
@@ -211,7 +217,7 @@ impl Engine<'_> {
             return None;
         }
         // One that may not be sent counts as one that was not answered.
-        trial.at = now + period;
+        trial.at = now + pto::backoff(period, trial.tries, longest, 0);
         trial.tries += 1;
         trial.may_probe().then_some((paths.current, Probe::Challenge(trial.token)))
     }

@@ -113,7 +113,8 @@ impl<M: Memory> Dormant<M> {
     /// What to store in the place of the snapshot, durably.
     pub const REPLACEMENT: [u8; 1] = [SPENT];
 
-    /// The replacement is stored: the session goes on.
+    /// The replacement is stored: the session goes on. The gateway learns that the device is awake, and where, from
+    /// its first packet; one that has nothing to send but waits for messages says so ([`Session::wake`]).
     pub fn stored(self) -> Session<M> {
         self.0
     }
@@ -211,8 +212,7 @@ impl Engine<'_> {
         w.u64(self.st.hello.counter)?;
         w.connection_id(&self.st.remote_cid)?;
         w.connection_id(&self.st.local_cid)?;
-        let next = self.st.recovery.next_pn.value();
-        w.varint(next)?;
+        let next = keys.next().value();
         // How far below it the peer is known to have got: packet numbers stay short.
         w.varint(self.st.recovery.largest_acked.map_or(0, |acked| next.saturating_sub(acked.value())))?;
         w.varint(self.st.recovery.received.largest().map_or(0, |largest| largest.value() + 1))?;
@@ -248,7 +248,9 @@ impl Engine<'_> {
     }
 
     fn restore_session(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
-        self.st.keys = Keys::Sealed(SealedKeys::from_bytes(&r.array()?).ok_or(DecodeError::Invalid)?);
+        let keys = SealedKeys::from_bytes(&r.array()?).ok_or(DecodeError::Invalid)?;
+        let next = keys.next();
+        self.st.keys = Keys::Sealed(keys);
         self.st.reset_key = ResetKey::new(r.array()?);
         self.st.hello.counter = r.u64()?;
         if let Some(identity) = self.st.identity.as_mut() {
@@ -256,10 +258,10 @@ impl Engine<'_> {
         }
         self.st.remote_cid = r.connection_id()?;
         self.st.local_cid = r.connection_id()?;
-        let next = r.varint()?;
-        self.st.recovery.next_pn = PacketNumber::new(next);
+        self.st.recovery.next_pn = next;
         let unacked = r.varint()?;
-        self.st.recovery.largest_acked = next.checked_sub(unacked).filter(|_| unacked > 0).map(PacketNumber::new);
+        self.st.recovery.largest_acked =
+            next.value().checked_sub(unacked).filter(|_| unacked > 0).map(PacketNumber::new);
         if let Some(largest) = r.varint()?.checked_sub(1) {
             self.st.recovery.received.resume(PacketNumber::new(largest));
         }

@@ -59,6 +59,24 @@ fn commands_wait_for_a_device_in_deep_sleep() {
     }
 }
 
+/// It wakes at another address with nothing to say: what the gateway had for it comes all the same.
+#[test]
+fn a_device_that_wakes_says_where_it_is() {
+    for (seed, protection) in (0..).zip(SEALED) {
+        let mut world = at_rest(seed, protection);
+        world.devices[0].hibernate().unwrap();
+        world.devices[0].asleep_until = Some(world.now + Duration::from_secs(60));
+        world.gateway.peers[0].load.sources.push(Source::greedy(COMMANDS, 1, (8, 8)));
+        world.run_for(Duration::from_secs(30));
+        world.devices[0].path = PathId(7);
+        world.run_for(Duration::from_secs(30));
+        world.devices[0].session.wake(world.now);
+        let before = world.devices[0].received.len();
+        let told = |world: &mut World| world.devices[0].received.len() > before;
+        assert!(world.run_until(Duration::from_secs(5), told), "{}", world.place());
+    }
+}
+
 /// The gateway restarts meanwhile: the first datagram is answered with a RESET that is believed.
 #[test]
 fn a_gateway_that_restarts_meanwhile() {

@@ -164,8 +164,8 @@ fn calm(world: &mut World) {
     }
     for device in &mut world.devices {
         (device.naps, device.next_nap) = (None, None);
-        if let Some(until) = &mut device.asleep_until {
-            *until = now;
+        if device.asleep_until.take().is_some() {
+            device.awake();
         }
         device.load.sources.iter_mut().for_each(crate::load::Source::stop);
         // A gateway cannot reach a device that has been silent since its address changed: the device is told.
