@@ -114,27 +114,19 @@ impl<'a> Authentic<'a> {
         }
     }
 
-    /// Which of the gateway's keys the device used ([`crate::GatewayPublic::id`]); 0 in `NNpsk0`.
-    pub fn gateway_key_id(&self) -> Option<u8> {
-        Some(Hello::parse(self.claim.datagram()).ok()?.sealed()?.key_id)
-    }
-
     /// Opens it: one scalar multiplication in `NKpsk0`. Its terms are written to the front of `terms`, which
     /// is as long as the HELLO or longer; with their length the answer says what may become an [`Offer`].
     ///
     /// # Errors
     /// See [`OpenError`]; such a HELLO is not answered.
     pub fn open(&self, pattern: Pattern, keys: &GatewayKeys, terms: &mut [u8]) -> Result<(Opened, usize), OpenError> {
-        let (expected, secret_of) = match pattern {
-            Pattern::NkPsk0 => (Protection::NkPsk0, true),
-            Pattern::NnPsk0 => (Protection::NnPsk0, false),
-        };
-        if self.claim.protection() != expected {
+        let by_key = pattern == Pattern::NkPsk0;
+        if self.claim.protection() != pattern.into() {
             return Err(OpenError::Pattern);
         }
         let hello = Hello::parse(self.claim.datagram()).map_err(OpenError::Terms)?;
         let body = hello.sealed().ok_or(OpenError::Pattern)?;
-        if !secret_of && body.key_id != 0 {
+        if !by_key && body.key_id != 0 {
             return Err(OpenError::Terms(DecodeError::NotCanonical));
         }
         let len = body.terms.len();
@@ -144,7 +136,7 @@ impl<'a> Authentic<'a> {
         let prologue = [PROLOGUE, body.prologue];
         // What does not open stays as it was.
         let mut read = |secret| Responder::read(pattern, secret, &psk, &prologue, body.e, place, body.tag).ok();
-        let responder = if secret_of {
+        let responder = if by_key {
             let mut secrets = keys.of_id(body.key_id).peekable();
             secrets.peek().ok_or(OpenError::GatewayKey)?;
             secrets.find_map(|secret| read(Some(secret)))
@@ -156,7 +148,7 @@ impl<'a> Authentic<'a> {
             responder,
             key: self.key.clone(),
             mac1: *self.claim.mac1().ok_or(OpenError::Pattern)?,
-            key_id: secret_of.then_some(body.key_id),
+            key_id: by_key.then_some(body.key_id),
             reset: keys.reset.clone(),
         };
         let opened = Opened {

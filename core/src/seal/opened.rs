@@ -42,6 +42,17 @@ impl Opened {
         Self { device, id, boot_epoch, len, handshake: Handshake::Plain }
     }
 
+    /// Which of the gateway's keys the device used ([`crate::GatewayPublic::id`]). When it is not the one in use, the
+    /// session tells the device of that ([`crate::Session::announce_key`]). `None` for a device that knows its gateway
+    /// by no key.
+    #[cfg(feature = "seal")]
+    pub const fn gateway_key_id(&self) -> Option<u8> {
+        match &self.handshake {
+            Handshake::Sealed(sealed) => sealed.key_id,
+            Handshake::Plain => None,
+        }
+    }
+
     pub(crate) const fn is_sealed(&self) -> bool {
         !matches!(self.handshake, Handshake::Plain)
     }

@@ -1,7 +1,7 @@
 //! Taking a session: ACCEPT at the gateway, and what the device makes of it.
 
 use super::hello::offer;
-use super::state::{Engine, Phase, Recovery, State};
+use super::state::{Engine, Phase, Recovery, State, TRANSMIT_ACCEPT};
 use crate::channel::assembly::AssemblyState;
 use crate::channel::outbox::Takes;
 use crate::channel::reorder::ReorderState;
@@ -50,7 +50,7 @@ pub(super) enum Answering {
 
 impl State {
     pub(super) fn repeat_accept(&mut self, path: crate::PathId) {
-        self.accept_due = true;
+        self.accept_due = Some(TRANSMIT_ACCEPT);
         if self.phase == Phase::Opening {
             self.paths.on_hello(path);
         }
@@ -60,7 +60,7 @@ impl State {
 impl Engine<'_> {
     /// ACCEPT, first or repeated.
     pub(super) fn transmit_accept(&mut self, buf: &mut [u8]) -> Option<usize> {
-        if !core::mem::take(&mut self.st.accept_due) || self.st.phase == Phase::Closed {
+        if self.st.phase == Phase::Closed {
             return None;
         }
         let nonce = match &self.st.keys {

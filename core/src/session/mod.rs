@@ -21,6 +21,8 @@ mod recover;
 #[cfg(feature = "seal")]
 mod sealed_accept;
 #[cfg(feature = "seal")]
+mod sealed_answers;
+#[cfg(feature = "seal")]
 mod sealed_hello;
 #[cfg(feature = "seal")]
 mod sleep;
@@ -78,8 +80,8 @@ impl<M: Memory> Session<M> {
         Ok(Self { state, memory })
     }
 
-    /// A gateway's session, in answer to a HELLO that was plain or passed the [`crate::gate`]. `local_cid` is what the device puts into its
-    /// packets; `channels` are those that the gateway sends on.
+    /// A gateway's session, in answer to a HELLO that was plain or passed the [`crate::gate`]. `local_cid` is what the
+    /// device puts into its packets; `channels` are those that the gateway sends on.
     ///
     /// # Errors
     /// When the streams do not fit the memory, the admission does not name them all, or the handshake fails.

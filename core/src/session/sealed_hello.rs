@@ -4,8 +4,8 @@ use super::hello::{Attempt, offer};
 use super::state::{Engine, State};
 use crate::gate::PROLOGUE;
 use crate::seal::noise::Initiator;
-use crate::seal::{Credentials, Pattern, mac};
-use crate::wire::{Protection, Writer, emit_prologue, emit_terms};
+use crate::seal::{Credentials, mac};
+use crate::wire::{Writer, emit_prologue, emit_terms};
 
 /// The longest prologue, in bytes: header, protection, device, counter, key id.
 const PROLOGUE_LEN_MAX: usize = 2 + 1 + 17 + 8 + 1;
@@ -60,7 +60,7 @@ impl State {
         let key_id = gateway.map_or(0, |gateway| gateway.id());
         let mut prologue = [0; PROLOGUE_LEN_MAX];
         let mut w = Writer::new(&mut prologue);
-        emit_prologue(protection(pattern), identity.device, counter, key_id, &mut w).map_err(|_| Refusal::NoKey)?;
+        emit_prologue(pattern.into(), identity.device, counter, key_id, &mut w).map_err(|_| Refusal::NoKey)?;
         let psk = mac::handshake_psk(&credentials.key, counter);
         let ephemeral = self.secrets.draw();
         let initiator = Initiator::new(pattern, gateway, &psk, ephemeral, &[PROLOGUE, w.written()]);
@@ -95,13 +95,6 @@ impl super::hello::HelloState {
     }
 }
 
-const fn protection(pattern: Pattern) -> Protection {
-    match pattern {
-        Pattern::NkPsk0 => Protection::NkPsk0,
-        Pattern::NnPsk0 => Protection::NnPsk0,
-    }
-}
-
 impl Engine<'_> {
     /// The HELLO of this attempt, always the same bytes but for the proof of the address.
     #[inline(never)]
@@ -113,8 +106,7 @@ impl Engine<'_> {
         let credentials = identity.credentials.as_ref()?;
         let room = buf.len().min(usize::from(self.st.config.max_datagram));
         let mut w = Writer::new(buf.get_mut(..room)?);
-        let pattern = protection(credentials.pattern());
-        emit_prologue(pattern, identity.device, attempt.counter, attempt.key_id, &mut w).ok()?;
+        emit_prologue(credentials.pattern().into(), identity.device, attempt.counter, attempt.key_id, &mut w).ok()?;
         w.put(attempt.initiator.public()).ok()?;
         let start = w.len();
         emit_terms(&local_cid, &limits, own.iter().map(offer), &mut w).ok()?;

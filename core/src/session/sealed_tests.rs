@@ -320,12 +320,14 @@ fn a_gateway_changes_its_key() {
     let events: Vec<_> = core::iter::from_fn(|| device.poll_event()).collect();
     assert!(events.contains(&Event::GatewayKey { key: next.public() }), "{events:?}");
     device.state.begin_hello();
+    let both = gateway_keys().with_second(GatewaySecret::new([10; 32]));
     let id_of = |device: &mut Session<Mem>, now: Instant| {
         let hello =
             core::iter::from_fn(|| all(device, now).into_iter().next()).find(|packet| Hello::parse(packet).is_ok());
         let hello = hello.unwrap();
         let key = key();
-        Hello::parse(&hello).unwrap().claim().authenticate(&key).unwrap().gateway_key_id()
+        let authentic = Hello::parse(&hello).unwrap().claim().authenticate(&key).unwrap();
+        authentic.open(Pattern::NkPsk0, &both, &mut [0; 1200]).unwrap().0.gateway_key_id()
     };
     assert_eq!(id_of(&mut device, later), Some(next.public().id()));
     // Nobody answers: after four of them the former key has its turn.

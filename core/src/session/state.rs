@@ -42,6 +42,7 @@ pub(super) enum Phase {
 
 /// How a gateway answers. A pointer, so that firmware in which nothing takes sessions does not hold the code.
 type TransmitAccept = fn(&mut Engine<'_>, &mut [u8]) -> Option<usize>;
+pub(super) const TRANSMIT_ACCEPT: TransmitAccept = |engine, buf| engine.transmit_accept(buf);
 
 /// What the application has not been told yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,7 +131,6 @@ pub(super) struct State {
     /// Names the HELLO that opened the session.
     pub(super) id: u64,
     pub(super) answering: Answering,
-    pub(super) transmit_accept: Option<TransmitAccept>,
     /// Bytes of the HELLO that the gateway answers.
     pub(super) hello_len: u16,
     /// The source of ephemeral keys.
@@ -161,7 +161,8 @@ pub(super) struct State {
     reorder_window: u16,
     pub(super) pending: Pending,
     pub(super) patience: Patience,
-    pub(super) accept_due: bool,
+    /// A gateway's ACCEPT is to be sent, by this.
+    pub(super) accept_due: Option<TransmitAccept>,
     pub(super) ping_due: bool,
     /// A channel's messages are above [`Priority::Normal`].
     pub(super) urgent: bool,
@@ -217,7 +218,6 @@ impl State {
             keys: Keys::None,
             id: 0,
             answering: Answering::None,
-            transmit_accept: None,
             hello_len: 0,
             #[cfg(feature = "seal")]
             secrets: crate::seal::random::Random::new(random),
@@ -244,7 +244,7 @@ impl State {
             reorder_window: window.min(usize::from(u16::MAX)) as u16,
             pending: Pending::default(),
             patience: Patience { waiting: false, since: Instant::ZERO, tries: 0, jitter: 0 },
-            accept_due: false,
+            accept_due: None,
             ping_due: false,
             was_full: false,
             close_due: None,
@@ -321,8 +321,7 @@ impl State {
                 stream.credit = SeqNo::new(u64::MAX);
             }
         }
-        state.transmit_accept = Some(|engine, buf| engine.transmit_accept(buf));
-        state.accept_due = true;
+        state.accept_due = Some(TRANSMIT_ACCEPT);
         Ok(state)
     }
 

@@ -46,7 +46,7 @@ impl Engine<'_> {
         #[cfg(feature = "seal")]
         self.st.keys.update(false, self.st.recovery.largest_acked);
         let path = self.st.paths.current();
-        let sent = match self.transmit_hello(buf).or_else(|| self.st.transmit_accept?(self, buf)) {
+        let sent = match self.transmit_hello(buf).or_else(|| self.st.accept_due.take()?(self, buf)) {
             Some(len) => Some((len, path)),
             None => self.transmit_path(buf),
         };

@@ -182,7 +182,7 @@ impl Shard {
             key,
             device: offer.device(),
             counter,
-            gateway_key_id: offer.gateway_key_id(),
+            gateway_key_id: offer.opened().gateway_key_id(),
             cid,
             paths: Paths::new(path),
             durable,

@@ -12,7 +12,7 @@
 use tokio::sync::mpsc;
 use whimbrel_core::gate::{Authentic, Load, Weighed};
 use whimbrel_core::wire::{Claim, VERSION};
-use whimbrel_core::{CloseReason, DecodeError, DeviceId, DeviceKey, Duration, Pattern, Protection as Kind};
+use whimbrel_core::{CloseReason, DecodeError, DeviceId, DeviceKey, Duration, Protection as Kind};
 
 use super::Shard;
 use super::request::{Request, SealedRequest};
@@ -132,7 +132,7 @@ impl Shard {
                 return;
             }
         };
-        let gateway_key_id = (record.pattern == Pattern::NkPsk0).then(|| authentic.gateway_key_id()).flatten();
+        let gateway_key_id = opened.gateway_key_id();
         let proof = Proof { counter: authentic.counter(), key: key.clone(), gateway_key_id };
         let request = Request::Sealed(Box::new(SealedRequest { opened, terms, counter: proof.counter }));
         self.ask(path, request, Some(proof), seat, permit);

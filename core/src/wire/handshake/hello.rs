@@ -46,6 +46,16 @@ impl Protection {
     }
 }
 
+#[cfg(feature = "seal")]
+impl From<crate::Pattern> for Protection {
+    fn from(pattern: crate::Pattern) -> Self {
+        match pattern {
+            crate::Pattern::NkPsk0 => Self::NkPsk0,
+            crate::Pattern::NnPsk0 => Self::NnPsk0,
+        }
+    }
+}
+
 /// Bytes of the tag of an AEAD.
 const TAG: usize = 16;
 
@@ -301,18 +311,8 @@ impl<'a> Offer<'a> {
         self.opened.is_sealed()
     }
 
-    /// Which of the gateway's keys the device used ([`crate::GatewayPublic::id`]). When it is not the one in use, the
-    /// session tells the device of that ([`crate::Session::announce_key`]). `None` for a device that knows its gateway
-    /// by no key.
-    #[cfg(feature = "seal")]
-    pub const fn gateway_key_id(&self) -> Option<u8> {
-        match &self.opened.handshake {
-            crate::seal::Handshake::Sealed(sealed) => sealed.key_id,
-            crate::seal::Handshake::Plain => None,
-        }
-    }
-
-    pub(crate) const fn opened(&self) -> &Opened {
+    /// What was found of it beside its terms.
+    pub const fn opened(&self) -> &Opened {
         &self.opened
     }
 }
