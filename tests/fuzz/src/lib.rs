@@ -7,6 +7,7 @@ pub mod emit_roundtrip;
 pub mod frames;
 pub mod handshake;
 pub mod headers;
+pub mod sealed;
 pub mod session;
 pub mod source;
 pub mod stream;
@@ -15,11 +16,12 @@ pub mod stream;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("emit_roundtrip", emit_roundtrip::run),
     ("frames", frames::run),
     ("handshake", handshake::run),
     ("headers", headers::run),
+    ("sealed", sealed::run),
     ("session", session::run),
     ("stream", stream::run),
 ];
