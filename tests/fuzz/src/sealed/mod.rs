@@ -179,7 +179,10 @@ impl World {
     fn reject(&mut self, mut datagram: Vec<u8>) {
         let state = |device: &Session<Medium>| (device.is_established(), device.is_closed(), device.hello_id());
         let (before, dropped) = (state(&self.device), self.device.stats().rx_dropped.total());
-        assert!(self.device.handle_datagram(self.now, PathId(1), &mut datagram).next().is_none(), "a message of nobody");
+        assert!(
+            self.device.handle_datagram(self.now, PathId(1), &mut datagram).next().is_none(),
+            "a message of nobody"
+        );
         assert_eq!(self.device.stats().rx_dropped.total(), dropped + 1, "not dropped, or twice");
         assert_eq!(state(&self.device), before);
         assert_eq!(self.device.poll_event(), None);
@@ -224,8 +227,8 @@ impl World {
             0 => &[],
             1 => &[1; 16],
             _ => &[
-                1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 9, 9, 9, 9, 0xb0, 0x09, 0x80, 0x01, 0x80, 0x01, 0xff,
-                0x01, 0xa8, 0xc3, 0x01,
+                1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 9, 9, 9, 9, 0xb0, 0x09, 0x80, 0x01, 0x80, 0x01,
+                0xff, 0x01, 0xa8, 0xc3, 0x01,
             ],
         };
         let payload = [front, source.bytes(len)].concat();
