@@ -20,11 +20,12 @@ fn every_storm_passes_and_nothing_is_left_out() {
     }
 }
 
-/// What failed once: paths that are not proved (658, 2025, 3266), devices that woke without a word (4381, 7819), and
-/// a path that was longer than the time that its proof was given (20373, 23112).
+/// What failed once: paths that are not proved (658, 2025, 3266), devices that woke without a word (4381, 7819),
+/// a path that was longer than the time that its proof was given (20373, 23112) or whose challenges were all lost
+/// (71311, 77446, 81275), and a round trip that was never measured again (70454).
 #[test]
 fn what_failed_once() {
-    for seed in [658, 2025, 3266, 4381, 7819, 20373, 23112] {
+    for seed in [658, 2025, 3266, 4381, 7819, 20373, 23112, 70454, 71311, 77446, 81275] {
         if let Err(failure) = judge(seed, &Cuts::default(), 40) {
             panic!("storm {seed}: {}\n{}", failure.message, failure.trace.join("\n"));
         }

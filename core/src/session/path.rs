@@ -110,7 +110,14 @@ impl Paths {
         let hellos = core::mem::replace(&mut self.hellos, Hellos::Over);
         if path == self.current {
             match &mut self.trial {
-                Some(trial) => trial.budget = trial.budget.saturating_add(bytes),
+                Some(trial) => {
+                    trial.budget = trial.budget.saturating_add(bytes);
+                    if newest && trial.tries >= CHALLENGES {
+                        // Every challenge was lost, yet the peer still speaks from there: ask both paths once more.
+                        (trial.at, trial.tries) = (now, CHALLENGES - 1);
+                        self.ask_former = self.former.is_some();
+                    }
+                }
                 None if hellos == Hellos::Several => {
                     self.trial = Some(Trial { token, at: now, tries: 0, budget: bytes });
                 }

@@ -77,6 +77,9 @@ impl Engine<'_> {
                 at += 1;
             }
         }
+        if news.is_none() {
+            self.note_late_ack(ack);
+        }
         let recovery = &mut self.st.recovery;
         recovery.largest_acked = recovery.largest_acked.max(Some(ack.largest));
         if let Some(acked) = news {
@@ -92,6 +95,21 @@ impl Engine<'_> {
                 self.st.set_pace();
             }
             self.note_room();
+        }
+    }
+
+    /// The first acknowledgement of a packet so old that it is forgotten. It left before all that are remembered, so the
+    /// round trip takes longer than the oldest of them is old. Without this a path that became much slower at once would
+    /// never be measured again by a device that remembers few packets: each is given up before its answer comes.
+    fn note_late_ack(&mut self, ack: &Ack<'_>) {
+        let Some(oldest) = self.sent().get(0).copied() else { return };
+        let recovery = &mut self.st.recovery;
+        let is_first = Some(ack.largest) > recovery.largest_acked && ack.largest < oldest.pn(recovery.next_pn);
+        let longest = self.st.peer.max_ack_delay;
+        let delay = ack.delay.min(longest);
+        let least = self.st.now.saturating_since(oldest.time);
+        if is_first && ack.delay <= longest.saturating_shl(1) && least.saturating_sub(delay) > recovery.rtt.smoothed() {
+            recovery.rtt.sample(self.st.now, least, delay);
         }
     }
 
