@@ -122,7 +122,7 @@ impl World {
             3 => {
                 if let Some(at) = source.index(self.down.len()) {
                     let datagram = self.down.remove(at);
-                    self.to_device(datagram);
+                    self.hand_device(datagram);
                 }
             }
             4 | 5 => self.hostile_accept(source),
@@ -130,17 +130,17 @@ impl World {
             7 => {
                 let len = usize::from(source.u8());
                 let junk = source.bytes(len).to_vec();
-                self.to_gate(junk);
+                self.hand_gate(junk);
             }
             8 => self.distort_hello(source),
             9 => self.hostile_hello(source),
             10 => {
                 if let Some(at) = source.index(self.up.len()) {
                     let datagram = self.up.remove(at);
-                    self.to_gate(datagram);
+                    self.hand_gate(datagram);
                 }
             }
-            11 => self.to_gate(self.hello.clone()),
+            11 => self.hand_gate(self.hello.clone()),
             12 => self.now = self.now + Duration::from_millis(u64::from(source.u8()) * 20),
             13 => {
                 let len = usize::from(source.u8() % 128);
@@ -188,12 +188,12 @@ impl World {
         assert_eq!(self.device.poll_event(), None);
     }
 
-    fn to_device(&mut self, mut datagram: Vec<u8>) {
+    fn hand_device(&mut self, mut datagram: Vec<u8>) {
         let mut received = self.device.handle_datagram(self.now, PathId(1), &mut datagram);
         while received.next().is_some() {}
     }
 
-    fn to_gate(&mut self, mut datagram: Vec<u8>) {
+    fn hand_gate(&mut self, mut datagram: Vec<u8>) {
         let answers = self.gate.handle(self.now, &self.keys, &mut datagram);
         self.down.extend(answers);
     }
@@ -234,7 +234,7 @@ impl World {
         let payload = [front, source.bytes(len)].concat();
         let accept = self.keys.accept(&self.hello, &payload);
         let before = (self.device.stats().rx_dropped.total(), self.device.hello_id());
-        self.to_device(accept);
+        self.hand_device(accept);
         let after = (self.device.stats().rx_dropped.total(), self.device.hello_id());
         assert!(after.0 == before.0 || after.0 == before.0 + 1);
         self.lied |= after.0 == before.0;
@@ -248,7 +248,7 @@ impl World {
         let body = source.bytes(len).to_vec();
         let answer = self.keys.answer(&self.hello, kind, &body);
         let before = self.device.stats().rx_dropped.total();
-        self.to_device(answer);
+        self.hand_device(answer);
         self.lied |= self.device.stats().rx_dropped.total() == before;
     }
 
@@ -259,7 +259,7 @@ impl World {
         let terms = [front, source.bytes(len)].concat();
         let hello = self.keys.hello(counter, &terms);
         self.lied = true;
-        self.to_gate(hello);
+        self.hand_gate(hello);
     }
 
     /// Everything arrives from now on.
@@ -274,12 +274,12 @@ impl World {
             }
             self.device.boot_epoch_stored(self.now);
             for datagram in core::mem::take(&mut self.up) {
-                self.to_gate(datagram);
+                self.hand_gate(datagram);
             }
             let sent = self.gate.transmit(self.now);
             self.down.extend(sent);
             for datagram in core::mem::take(&mut self.down) {
-                self.to_device(datagram);
+                self.hand_device(datagram);
             }
             if let Some(next) = self.device.poll_timeout() {
                 self.now = self.now.max(next);
