@@ -21,6 +21,8 @@ mod jobs;
 mod load;
 mod peers;
 mod plot;
+#[path = "../common/quic.rs"]
+mod quic;
 #[path = "../common/stack.rs"]
 mod stack;
 mod statistics;
