@@ -56,7 +56,10 @@ impl State {
             return Err(Refusal::NoKey);
         }
         let pattern = credentials.pattern();
+        #[cfg(feature = "nk")]
         let gateway = credentials.gateway(self.hello.second);
+        #[cfg(not(feature = "nk"))]
+        let gateway: Option<&crate::GatewayPublic> = None;
         let key_id = gateway.map_or(0, |gateway| gateway.id());
         let mut prologue = [0; PROLOGUE_LEN_MAX];
         let mut w = Writer::new(&mut prologue);
@@ -66,7 +69,8 @@ impl State {
         let initiator = Initiator::new(pattern, gateway, &psk, ephemeral, &[PROLOGUE, w.written()]);
         let initiator = match initiator {
             Ok(initiator) => initiator,
-            Err(_) if !self.hello.second && credentials.gateways[1].is_some() => {
+            #[cfg(feature = "nk")]
+            Err(_) if !self.hello.second && credentials.has_second() => {
                 self.hello.second = true;
                 return self.start_sealed();
             }
