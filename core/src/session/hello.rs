@@ -249,11 +249,11 @@ impl Engine<'_> {
     }
 
     /// `None` when there can be none now.
-    fn new_attempt(&mut self) -> Option<Attempt> {
+    fn new_attempt(&mut self) -> Option<()> {
         #[cfg(feature = "seal")]
         match self.st.start_sealed() {
-            Ok(Some(attempt)) => return Some(Attempt::Sealed(attempt)),
-            Ok(None) => {}
+            Ok(true) => return Some(()),
+            Ok(false) => {}
             Err(Refusal::NotStored) => return None,
             Err(Refusal::NoKey) => {
                 self.st.give_up(CloseReason::Keys);
@@ -261,14 +261,17 @@ impl Engine<'_> {
             }
         }
         #[cfg(feature = "plain")]
-        return Some(Attempt::Plain { nonce: self.st.draw() });
+        {
+            self.st.hello.attempt = Attempt::Plain { nonce: self.st.draw() };
+            Some(())
+        }
         #[cfg(not(feature = "plain"))]
         None
     }
 
     /// Makes what the attempt needs, and holds what its HELLO says.
     fn start_attempt(&mut self) -> Option<()> {
-        self.st.hello.attempt = self.new_attempt()?;
+        self.new_attempt()?;
         let mut outbox = self.outbox();
         for at in 0..outbox.streams.len() {
             let Some(stream) = outbox.streams.get(at).copied() else { break };

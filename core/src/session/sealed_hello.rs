@@ -42,11 +42,12 @@ impl State {
         self.identity.as_ref()?.credentials.as_ref()
     }
 
-    /// The device's half of a handshake, with a counter that no other attempt has; `None` in the plain mode.
+    /// Begins the device's half of a handshake, with a counter that no other attempt has. Not in the plain mode: says
+    /// whether it did.
     #[inline(never)]
-    pub(super) fn start_sealed(&mut self) -> Result<Option<SealedAttempt>, Refusal> {
-        let Some(identity) = self.identity.as_ref() else { return Ok(None) };
-        let Some(credentials) = identity.credentials.as_ref() else { return Ok(None) };
+    pub(super) fn start_sealed(&mut self) -> Result<bool, Refusal> {
+        let Some(identity) = self.identity.as_ref() else { return Ok(false) };
+        let Some(credentials) = identity.credentials.as_ref() else { return Ok(false) };
         if self.hello.raised.is_some() {
             return Err(Refusal::NotStored);
         }
@@ -77,7 +78,8 @@ impl State {
             Err(_) => return Err(Refusal::NoKey),
         };
         self.hello.use_counter();
-        Ok(Some(SealedAttempt { counter, key_id, initiator, mac1: None, cookie: None }))
+        self.hello.attempt = Attempt::Sealed(SealedAttempt { counter, key_id, initiator, mac1: None, cookie: None });
+        Ok(true)
     }
 }
 
