@@ -275,7 +275,7 @@ impl<M: Memory> Session<M> {
 
 #[cfg(all(test, feature = "nk"))]
 mod attack_tests;
-#[cfg(all(test, feature = "nk"))]
+#[cfg(all(test, feature = "seal"))]
 mod sealed_tests;
 #[cfg(all(test, feature = "nk", not(miri)))]
 mod sealed_vectors;
