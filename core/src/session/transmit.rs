@@ -75,7 +75,6 @@ impl Engine<'_> {
         answers || (0..self.st.send_len).any(|at| self.outbox().forward_point(at).is_some())
     }
 
-    #[inline(never)]
     fn transmit_short(&mut self, buf: &mut [u8]) -> Option<usize> {
         if !self.st.paths.has_budget() {
             // A goodbye to somebody who may not be there is not waited for.
