@@ -51,7 +51,7 @@ pub enum Event {
     },
     /// The gateway has another public key. Store it before the one in use ([`crate::Credentials::nk`]), and keep that one
     /// second ([`crate::Credentials::with_second`]); the session does so by itself.
-    #[cfg(feature = "seal")]
+    #[cfg(feature = "nk")]
     GatewayKey {
         /// The key.
         key: crate::GatewayPublic,

@@ -5,8 +5,9 @@
 //! caller's: [`Small`], [`Medium`] and [`Large`] are presets of at most 2, 8 and 32 KiB a session,
 //! [`Uplink`] one of 8 KiB for much to send and little to receive, [`Host`] one of 64 KiB for a gateway.
 //!
-//! Features: `seal` (sealed sessions) and `plain` (the plain mode), both on by default; without either no session
-//! can be made. `typed` (messages as serde types, by postcard).
+//! Features: `nk` (sealed sessions) and `plain` (the plain mode), both on by default. `seal`, part of `nk`: without
+//! `nk`, sealed sessions of devices in the small profile, Noise `NNpsk0`, alone, for firmware that is short of flash.
+//! Without any of these no session can be made. `typed` (messages as serde types, by postcard).
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(any(feature = "plain", feature = "seal")), allow(dead_code, unused, unreachable_code))]

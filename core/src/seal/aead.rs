@@ -1,8 +1,12 @@
 //! ChaCha20-Poly1305 (RFC 8439) as Noise uses it, in place and with the tag apart.
 
+#[cfg(not(target_os = "none"))]
+use chacha20poly1305::ChaCha20Poly1305;
+use chacha20poly1305::KeyInit;
 use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 
+#[cfg(target_os = "none")]
+use super::chacha::SmallChaCha20Poly1305 as ChaCha20Poly1305;
 use super::hash::HASH_LEN;
 use super::key::Secret;
 

@@ -1,27 +1,37 @@
 //! What each end was provisioned with.
 
+#[cfg(feature = "nk")]
+use super::GatewayPublic;
 use super::key::Secret;
-use super::{DeviceKey, GatewayPublic, GatewaySecret, Pattern};
+use super::{DeviceKey, GatewaySecret, Pattern};
 
 /// What a device proves itself with, and knows its gateway by.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     pub(crate) key: DeviceKey,
     /// In `NKpsk0`, the gateway's key, and a second one while it is being changed. In `NNpsk0` none.
-    pub(crate) gateways: [Option<GatewayPublic>; 2],
+    #[cfg(feature = "nk")]
+    gateways: [Option<GatewayPublic>; 2],
 }
 
+impl Credentials {
+    /// The small profile, Noise `NNpsk0`: one scalar multiplication less, and whoever has the device's key can
+    /// pass for the gateway towards this device.
+    pub const fn nn(key: DeviceKey) -> Self {
+        Self {
+            key,
+            #[cfg(feature = "nk")]
+            gateways: [None, None],
+        }
+    }
+}
+
+#[cfg(feature = "nk")]
 impl Credentials {
     /// The default, Noise `NKpsk0`: neither a stolen device nor a leaked table of devices lets anybody
     /// pass for the gateway.
     pub const fn nk(key: DeviceKey, gateway: GatewayPublic) -> Self {
         Self { key, gateways: [Some(gateway), None] }
-    }
-
-    /// The small profile, Noise `NNpsk0`: one scalar multiplication less, and whoever has the device's key can
-    /// pass for the gateway towards this device.
-    pub const fn nn(key: DeviceKey) -> Self {
-        Self { key, gateways: [None, None] }
     }
 
     /// The same with a second gateway key, which is tried when the first stays without answer.
@@ -55,6 +65,18 @@ impl Credentials {
     pub(crate) fn gateway(&self, second: bool) -> Option<&GatewayPublic> {
         let [first, other] = &self.gateways;
         if second { other.as_ref().or(first.as_ref()) } else { first.as_ref() }
+    }
+
+    pub(crate) fn has_second(&self) -> bool {
+        self.gateways[1].is_some()
+    }
+}
+
+#[cfg(not(feature = "nk"))]
+impl Credentials {
+    /// The pattern.
+    pub const fn pattern(&self) -> Pattern {
+        Pattern::NnPsk0
     }
 }
 

@@ -6,6 +6,8 @@
 #[cfg(feature = "seal")]
 mod aead;
 mod boot;
+#[cfg(all(feature = "seal", any(test, target_os = "none")))]
+mod chacha;
 #[cfg(feature = "seal")]
 mod cookie;
 #[cfg(feature = "seal")]

@@ -101,7 +101,11 @@ impl Engine<'_> {
             return Some(Event::Established);
         }
         #[cfg(feature = "seal")]
-        if let Some(event) = self.st.poll_boot_epoch().or_else(|| self.st.poll_gateway_key()) {
+        if let Some(event) = self.st.poll_boot_epoch() {
+            return Some(event);
+        }
+        #[cfg(feature = "nk")]
+        if let Some(event) = self.st.poll_gateway_key() {
             return Some(event);
         }
         if let Some(event) = self.poll_stream_event() {

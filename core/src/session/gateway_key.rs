@@ -3,7 +3,7 @@
 use super::state::{Engine, State};
 use super::transmit::Built;
 use crate::Event;
-use crate::seal::{GatewayPublic, Keys};
+use crate::seal::{GatewayPublic, Keys, Pattern};
 use crate::wire::{Writer, emit_gateway_key};
 
 /// A key on its way: to the device, or to the application.
@@ -24,7 +24,7 @@ impl State {
 
     /// Whether this end may be told a key: a device that knows its gateway by one.
     pub(super) fn takes_gateway_key(&self) -> bool {
-        self.credentials().is_some_and(|credentials| credentials.gateways[0].is_some())
+        self.credentials().is_some_and(|credentials| credentials.pattern() == Pattern::NkPsk0)
     }
 
     /// A device was told a key.

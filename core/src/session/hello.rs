@@ -59,7 +59,7 @@ pub(super) struct HelloState {
     #[cfg(feature = "seal")]
     pub(super) raised: Option<bool>,
     /// The second of the gateway's keys is to be tried.
-    #[cfg(feature = "seal")]
+    #[cfg(feature = "nk")]
     pub(super) second: bool,
 }
 
@@ -78,7 +78,7 @@ impl HelloState {
             counter: (boot_epoch as u64) << 32,
             #[cfg(feature = "seal")]
             raised: None,
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "nk")]
             second: false,
         }
     }
@@ -215,7 +215,7 @@ impl Engine<'_> {
         if self.st.hello.deadline()? > self.st.now {
             return None;
         }
-        #[cfg(feature = "seal")]
+        #[cfg(feature = "nk")]
         self.change_gateway_key();
         if matches!(self.st.hello.attempt, Attempt::Due) {
             self.start_attempt()?;
@@ -236,12 +236,12 @@ impl Engine<'_> {
     }
 
     /// After every fourth HELLO without an answer, a device that has two of the gateway's keys tries the other.
-    #[cfg(feature = "seal")]
+    #[cfg(feature = "nk")]
     fn change_gateway_key(&mut self) {
         let hello = &self.st.hello;
         let unanswered =
             hello.tries > 0 && hello.tries.is_multiple_of(4) && matches!(hello.attempt, Attempt::Sealed(_));
-        let other = self.st.credentials().is_some_and(|credentials| credentials.gateways[1].is_some());
+        let other = self.st.credentials().is_some_and(crate::Credentials::has_second);
         if unanswered && other {
             self.st.hello.second = !self.st.hello.second;
             self.st.hello.restart(self.st.now);
@@ -249,11 +249,11 @@ impl Engine<'_> {
     }
 
     /// `None` when there can be none now.
-    fn new_attempt(&mut self) -> Option<Attempt> {
+    fn new_attempt(&mut self) -> Option<()> {
         #[cfg(feature = "seal")]
         match self.st.start_sealed() {
-            Ok(Some(attempt)) => return Some(Attempt::Sealed(attempt)),
-            Ok(None) => {}
+            Ok(true) => return Some(()),
+            Ok(false) => {}
             Err(Refusal::NotStored) => return None,
             Err(Refusal::NoKey) => {
                 self.st.give_up(CloseReason::Keys);
@@ -261,14 +261,17 @@ impl Engine<'_> {
             }
         }
         #[cfg(feature = "plain")]
-        return Some(Attempt::Plain { nonce: self.st.draw() });
+        {
+            self.st.hello.attempt = Attempt::Plain { nonce: self.st.draw() };
+            Some(())
+        }
         #[cfg(not(feature = "plain"))]
         None
     }
 
     /// Makes what the attempt needs, and holds what its HELLO says.
     fn start_attempt(&mut self) -> Option<()> {
-        self.st.hello.attempt = self.new_attempt()?;
+        self.new_attempt()?;
         let mut outbox = self.outbox();
         for at in 0..outbox.streams.len() {
             let Some(stream) = outbox.streams.get(at).copied() else { break };

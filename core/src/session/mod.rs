@@ -9,7 +9,7 @@
 mod accept;
 mod answers;
 mod events;
-#[cfg(feature = "seal")]
+#[cfg(feature = "nk")]
 mod gateway_key;
 mod hello;
 mod path;
@@ -208,7 +208,7 @@ impl<M: Memory> Session<M> {
 
     /// A gateway's: tells the device of another of its public keys, which the device stores, and uses from its next
     /// handshake on ([`Event::GatewayKey`] there). Until it was heard to, the gateway must go on taking the former one.
-    #[cfg(feature = "seal")]
+    #[cfg(feature = "nk")]
     pub fn announce_key(&mut self, now: Instant, key: crate::GatewayPublic) {
         self.state.advance_clock(now);
         self.state.announce_key(key);
@@ -273,11 +273,11 @@ impl<M: Memory> Session<M> {
     }
 }
 
-#[cfg(all(test, feature = "seal"))]
+#[cfg(all(test, feature = "nk"))]
 mod attack_tests;
 #[cfg(all(test, feature = "seal"))]
 mod sealed_tests;
-#[cfg(all(test, feature = "seal", not(miri)))]
+#[cfg(all(test, feature = "nk", not(miri)))]
 mod sealed_vectors;
 #[cfg(all(test, feature = "plain"))]
 mod tests;

@@ -125,7 +125,7 @@ impl<'a> Engine<'a> {
                     contents.data = true;
                 }
                 Frame::Padding | Frame::Ping => {}
-                #[cfg(feature = "seal")]
+                #[cfg(feature = "nk")]
                 Frame::GatewayKey { .. } if self.st.takes_gateway_key() => contents.control = true,
                 Frame::GatewayKey { .. } => return None,
                 Frame::Credit { stream, .. } => {
@@ -203,9 +203,9 @@ impl<'a> Engine<'a> {
             }
             Frame::Commit(commit) => self.on_commit(commit.stream, commit.next),
             Frame::Close { reason } => self.on_close(reason),
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "nk")]
             Frame::GatewayKey { key } => self.st.on_gateway_key(key),
-            #[cfg(not(feature = "seal"))]
+            #[cfg(not(feature = "nk"))]
             Frame::GatewayKey { .. } => {}
             Frame::PathChallenge { token } => self.st.on_path_challenge(path, token),
             Frame::PathResponse { token } => self.st.on_path_response(token),

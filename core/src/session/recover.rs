@@ -300,7 +300,7 @@ impl Engine<'_> {
         if control.forward {
             self.outbox().on_forward_lost();
         }
-        #[cfg(feature = "seal")]
+        #[cfg(feature = "nk")]
         if control.key {
             self.st.say_key_again();
         }

@@ -60,9 +60,8 @@ impl Engine<'_> {
     pub(super) fn on_sealed_accept(&mut self, path: PathId, datagram: &mut [u8]) -> bool {
         let Attempt::Sealed(attempt) = &self.st.hello.attempt else { return false };
         let Some(SealedAccept { e, payload, tag }) = SealedAccept::parts(datagram) else { return false };
-        let (Ok(keys), Some(echo)) = (attempt.initiator.read_accept(&e, payload, &tag), attempt.id()) else {
-            return false;
-        };
+        let Some(echo) = attempt.id() else { return false };
+        let Ok(keys) = attempt.initiator.read_accept(&e, payload, &tag) else { return false };
         let Ok((reset_key, accept)) = Accept::opened(echo, payload) else { return false };
         let keys = Keys::Sealed(SealedKeys::new(keys, Direction::ToGateway));
         let taken = self.on_accept(&accept, keys);

@@ -9,6 +9,7 @@ use crate::{DecodeError, PathId, gate};
 
 impl Engine<'_> {
     /// A long packet to a device that seals: its MAC is checked before anything else is done.
+    #[inline(never)]
     pub(super) fn handle_sealed_answer(&mut self, path: PathId, datagram: &mut [u8]) {
         if self.st.phase == Phase::Closed {
             return self.drop_for(|dropped| &mut dropped.unexpected);

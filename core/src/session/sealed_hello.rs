@@ -42,11 +42,12 @@ impl State {
         self.identity.as_ref()?.credentials.as_ref()
     }
 
-    /// The device's half of a handshake, with a counter that no other attempt has; `None` in the plain mode.
+    /// Begins the device's half of a handshake, with a counter that no other attempt has. Not in the plain mode: says
+    /// whether it did.
     #[inline(never)]
-    pub(super) fn start_sealed(&mut self) -> Result<Option<SealedAttempt>, Refusal> {
-        let Some(identity) = self.identity.as_ref() else { return Ok(None) };
-        let Some(credentials) = identity.credentials.as_ref() else { return Ok(None) };
+    pub(super) fn start_sealed(&mut self) -> Result<bool, Refusal> {
+        let Some(identity) = self.identity.as_ref() else { return Ok(false) };
+        let Some(credentials) = identity.credentials.as_ref() else { return Ok(false) };
         if self.hello.raised.is_some() {
             return Err(Refusal::NotStored);
         }
@@ -56,7 +57,10 @@ impl State {
             return Err(Refusal::NoKey);
         }
         let pattern = credentials.pattern();
+        #[cfg(feature = "nk")]
         let gateway = credentials.gateway(self.hello.second);
+        #[cfg(not(feature = "nk"))]
+        let gateway: Option<&crate::GatewayPublic> = None;
         let key_id = gateway.map_or(0, |gateway| gateway.id());
         let mut prologue = [0; PROLOGUE_LEN_MAX];
         let mut w = Writer::new(&mut prologue);
@@ -66,14 +70,16 @@ impl State {
         let initiator = Initiator::new(pattern, gateway, &psk, ephemeral, &[PROLOGUE, w.written()]);
         let initiator = match initiator {
             Ok(initiator) => initiator,
-            Err(_) if !self.hello.second && credentials.gateways[1].is_some() => {
+            #[cfg(feature = "nk")]
+            Err(_) if !self.hello.second && credentials.has_second() => {
                 self.hello.second = true;
                 return self.start_sealed();
             }
             Err(_) => return Err(Refusal::NoKey),
         };
         self.hello.use_counter();
-        Ok(Some(SealedAttempt { counter, key_id, initiator, mac1: None, cookie: None }))
+        self.hello.attempt = Attempt::Sealed(SealedAttempt { counter, key_id, initiator, mac1: None, cookie: None });
+        Ok(true)
     }
 }
 

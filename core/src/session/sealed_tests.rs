@@ -3,11 +3,11 @@
 extern crate std;
 
 use super::*;
-use crate::gate::{Load, OpenError, Weighed};
+use crate::gate::{Load, Weighed};
 use crate::memory::Inline;
 use crate::{
-    BootEpoch, Cookies, Credentials, DeviceId, DeviceKey, Duration, GatewayKeys, GatewayPublic, GatewaySecret, Hello,
-    Pattern, SchemaId,
+    BootEpoch, Cookies, Credentials, DeviceId, DeviceKey, Duration, GatewayKeys, GatewaySecret, Hello, Pattern,
+    SchemaId,
 };
 use std::vec::Vec;
 
@@ -32,12 +32,23 @@ pub(super) fn gateway_keys() -> GatewayKeys {
     GatewayKeys::new(gateway_secret(), [5; 32])
 }
 
-pub(super) fn device_of(pattern: Pattern, boot: u32, random: [u8; 32]) -> Session<Mem> {
-    let credentials = match pattern {
+/// What a device can be told here, the default first.
+#[cfg(feature = "nk")]
+const PATTERNS: &[Pattern] = &[Pattern::NkPsk0, Pattern::NnPsk0];
+#[cfg(not(feature = "nk"))]
+const PATTERNS: &[Pattern] = &[Pattern::NnPsk0];
+const PATTERN: Pattern = PATTERNS[0];
+
+fn credentials(pattern: Pattern) -> Credentials {
+    match pattern {
+        #[cfg(feature = "nk")]
         Pattern::NkPsk0 => Credentials::nk(key(), gateway_secret().public()),
-        Pattern::NnPsk0 => Credentials::nn(key()),
-    };
-    let identity = Identity::sealed(DeviceId::new(b"d").unwrap(), BootEpoch::unstored(boot), credentials);
+        _ => Credentials::nn(key()),
+    }
+}
+
+pub(super) fn device_of(pattern: Pattern, boot: u32, random: [u8; 32]) -> Session<Mem> {
+    let identity = Identity::sealed(DeviceId::new(b"d").unwrap(), BootEpoch::unstored(boot), credentials(pattern));
     let channels = [ChannelConfig::ordered(channel(), SchemaId(1))];
     Session::connect(&Config::default(), identity, &channels, random, Mem::new()).unwrap()
 }
@@ -98,7 +109,7 @@ pub(super) fn connected(pattern: Pattern) -> (Session<Mem>, Session<Mem>) {
 
 #[test]
 fn both_patterns_carry_messages() {
-    for pattern in [Pattern::NkPsk0, Pattern::NnPsk0] {
+    for &pattern in PATTERNS {
         let (mut device, mut gateway) = connected(pattern);
         device.send(NOW, channel(), b"21.5").unwrap();
         let packets = all(&mut device, NOW);
@@ -113,7 +124,7 @@ fn both_patterns_carry_messages() {
 // Any bit, in any packet, of either direction.
 #[test]
 fn a_flipped_bit_is_rejected_and_counted() {
-    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    let (mut device, mut gateway) = connected(PATTERN);
     device.send(NOW, channel(), b"21.5").unwrap();
     for packet in all(&mut device, NOW) {
         for bit in 0..packet.len() * 8 {
@@ -134,7 +145,7 @@ fn a_flipped_bit_is_rejected_and_counted() {
 
 #[test]
 fn a_flipped_bit_of_the_handshake_is_rejected_and_counted() {
-    for pattern in [Pattern::NkPsk0, Pattern::NnPsk0] {
+    for &pattern in PATTERNS {
         let mut device = device(pattern);
         let hello = all(&mut device, NOW).pop().unwrap();
         // The last 8 bytes are the proof of an address that nobody asked for.
@@ -160,13 +171,13 @@ fn a_flipped_bit_of_the_handshake_is_rejected_and_counted() {
 
 #[test]
 fn hello_and_accept_are_sent_again_byte_for_byte() {
-    let mut device = device(Pattern::NkPsk0);
+    let mut device = device(PATTERN);
     let hello = all(&mut device, NOW).pop().unwrap();
     // What happens meanwhile changes nothing.
     device.send(NOW, channel(), b"21.5").unwrap();
     let later = NOW + Duration::from_secs(2);
     assert_eq!(all(&mut device, later), core::slice::from_ref(&hello));
-    let mut gateway = accept(&hello, Pattern::NkPsk0);
+    let mut gateway = accept(&hello, PATTERN);
     let answer = all(&mut gateway, NOW);
     gateway.repeat_accept(later, PATH);
     assert_eq!(all(&mut gateway, later), answer);
@@ -175,8 +186,7 @@ fn hello_and_accept_are_sent_again_byte_for_byte() {
 
 #[test]
 fn two_attempts_share_nothing_even_when_the_random_source_does() {
-    let hellos: Vec<_> =
-        (1..3).map(|boot| all(&mut device_of(Pattern::NkPsk0, boot, [1; 32]), NOW).pop().unwrap()).collect();
+    let hellos: Vec<_> = (1..3).map(|boot| all(&mut device_of(PATTERN, boot, [1; 32]), NOW).pop().unwrap()).collect();
     let key = key();
     let counters: Vec<_> =
         hellos.iter().map(|hello| Hello::parse(hello).unwrap().claim().authenticate(&key).unwrap().counter()).collect();
@@ -189,7 +199,7 @@ fn two_attempts_share_nothing_even_when_the_random_source_does() {
 
 #[test]
 fn a_counter_that_was_lost_is_raised_and_stored_first() {
-    let mut device = device(Pattern::NkPsk0);
+    let mut device = device(PATTERN);
     let hello = all(&mut device, NOW).pop().unwrap();
     let key = key();
     let authentic = Hello::parse(&hello).unwrap().claim().authenticate(&key).unwrap();
@@ -214,7 +224,7 @@ fn a_counter_that_was_lost_is_raised_and_stored_first() {
 
 #[test]
 fn under_load_an_address_is_proved() {
-    let mut device = device(Pattern::NkPsk0);
+    let mut device = device(PATTERN);
     let hello = all(&mut device, NOW).pop().unwrap();
     let (key, cookies) = (key(), Cookies::new([3; 32]));
     let load = |source: &'static [u8]| Some(Load { cookies: &cookies, source });
@@ -236,7 +246,7 @@ fn under_load_an_address_is_proved() {
 
 #[test]
 fn a_restarted_gateway_tells_in_one_datagram() {
-    let (mut device, _) = connected(Pattern::NkPsk0);
+    let (mut device, _) = connected(PATTERN);
     device.send(NOW, channel(), b"1").unwrap();
     let packet = all(&mut device, NOW).pop().unwrap();
     let mut buf = [0; 64];
@@ -255,7 +265,7 @@ fn a_restarted_gateway_tells_in_one_datagram() {
 // A RESET may never come: its rate is limited.
 #[test]
 fn a_gateway_that_is_silent_for_long_is_asked_anew_beside_the_session() {
-    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    let (mut device, mut gateway) = connected(PATTERN);
     device.send(NOW, channel(), b"1").unwrap();
     let mut packets = Vec::new();
     let mut now = NOW;
@@ -276,9 +286,10 @@ fn a_gateway_that_is_silent_for_long_is_asked_anew_beside_the_session() {
     assert_eq!(device.poll_timeout(), None);
 }
 
+#[cfg(feature = "nk")]
 #[test]
 fn keys_that_are_none_are_said_so() {
-    let credentials = Credentials::nk(key(), GatewayPublic::new([0; 32]));
+    let credentials = Credentials::nk(key(), crate::GatewayPublic::new([0; 32]));
     let identity = Identity::sealed(DeviceId::new(b"d").unwrap(), BootEpoch::unstored(1), credentials.clone());
     let mut device: Session<Mem> = Session::connect(&Config::default(), identity, &[], [1; 32], Mem::new()).unwrap();
     assert_eq!(all(&mut device, NOW), [[0u8; 0]; 0]);
@@ -290,8 +301,10 @@ fn keys_that_are_none_are_said_so() {
     assert_eq!(all(&mut device, NOW).len(), 1);
 }
 
+#[cfg(feature = "nk")]
 #[test]
 fn only_the_pattern_that_was_provisioned_is_opened() {
+    use crate::gate::OpenError;
     let hello = all(&mut device(Pattern::NnPsk0), NOW).pop().unwrap();
     let key = key();
     let authentic = Hello::parse(&hello).unwrap().claim().authenticate(&key).unwrap();
@@ -305,6 +318,7 @@ fn only_the_pattern_that_was_provisioned_is_opened() {
 }
 
 // The key is said until it arrived; the device uses it at the next handshake, and the one before when it must.
+#[cfg(feature = "nk")]
 #[test]
 fn a_gateway_changes_its_key() {
     let (mut device, mut gateway) = connected(Pattern::NkPsk0);
@@ -341,7 +355,7 @@ fn a_gateway_changes_its_key() {
 
 #[test]
 fn a_session_sleeps_and_goes_on_with_one_datagram() {
-    let (mut device, mut gateway) = connected(Pattern::NkPsk0);
+    let (mut device, mut gateway) = connected(PATTERN);
     for packet in all(&mut gateway, NOW) {
         hand(&mut device, &packet);
     }
@@ -353,11 +367,10 @@ fn a_session_sleeps_and_goes_on_with_one_datagram() {
     assert!(device.is_closed() && all(&mut device, NOW).is_empty());
     let old = exchanged(&mut gateway);
 
-    let credentials = || Credentials::nk(key(), gateway_secret().public());
     let channels = [ChannelConfig::ordered(channel(), SchemaId(1))];
     let id = DeviceId::new(b"d").unwrap();
     let resume = |bytes: &[u8], id: DeviceId, channels: &[ChannelConfig]| {
-        Session::<Mem>::resume(&Config::default(), id, credentials(), channels, bytes, [8; 32], Mem::new())
+        Session::<Mem>::resume(&Config::default(), id, credentials(PATTERN), channels, bytes, [8; 32], Mem::new())
     };
     let mut device = resume(snapshot.as_bytes(), id, &channels).unwrap().stored();
     device.send(NOW, channel(), b"2").unwrap();

@@ -194,7 +194,9 @@ impl Engine<'_> {
         let sending = st.outbox.pending > 0 || st.recovery.in_flight > 0 || st.ping_due || st.close_due.is_some();
         let owed = st.recovery.ack.deadline().is_some() || !st.assembly.is_empty();
         // What the application has not stored yet.
-        let untold = st.hello.raised.is_some() || st.key_news.is_some();
+        let untold = st.hello.raised.is_some();
+        #[cfg(feature = "nk")]
+        let untold = untold || st.key_news.is_some();
         let owes = self.receive_streams().iter().any(|stream| {
             stream.commit_due
                 || stream.credit_due

@@ -137,7 +137,7 @@ pub(super) struct State {
     #[cfg(feature = "seal")]
     pub(super) secrets: crate::seal::random::Random,
     /// A key of the gateway's that is to be told.
-    #[cfg(feature = "seal")]
+    #[cfg(feature = "nk")]
     pub(super) key_news: Option<super::gateway_key::KeyNews>,
     /// What RESETs of this session are authentic by.
     #[cfg(feature = "seal")]
@@ -221,7 +221,7 @@ impl State {
             hello_len: 0,
             #[cfg(feature = "seal")]
             secrets: crate::seal::random::Random::new(random),
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "nk")]
             key_news: None,
             #[cfg(feature = "seal")]
             reset_key: crate::seal::ResetKey::default(),

@@ -70,7 +70,7 @@ impl Engine<'_> {
     fn has_control(&mut self) -> bool {
         let streams = self.receive_streams();
         let answers = streams.iter().any(|stream| stream.commit_due || stream.credit_due || stream.answers_forward());
-        #[cfg(feature = "seal")]
+        #[cfg(feature = "nk")]
         let answers = answers || self.st.has_key_to_say();
         answers || (0..self.st.send_len).any(|at| self.outbox().forward_point(at).is_some())
     }
@@ -123,7 +123,7 @@ impl Engine<'_> {
             emit_close(reason, &mut w).ok()?;
         } else if eliciting {
             self.put_control(&mut w, &mut built);
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "nk")]
             self.put_gateway_key(&mut w, &mut built);
             self.put_forwards(&mut w, &mut built);
             if data {
