@@ -103,8 +103,7 @@ impl Paths {
         }
     }
 
-    /// A new authentic packet came; `newest`: none with a larger number came before. Says whether the peer moved to a
-    /// path that is to be proved.
+    /// A new authentic packet came; `newest`: none with a larger number came before.
     fn on_packet(&mut self, now: Instant, path: PathId, newest: bool, bytes: usize, token: u64) {
         let bytes = u32::try_from(AMPLIFICATION * bytes).unwrap_or(u32::MAX);
         let hellos = core::mem::replace(&mut self.hellos, Hellos::Over);

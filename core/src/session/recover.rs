@@ -30,6 +30,13 @@ impl State {
         self.set_pace();
     }
 
+    /// How long the peer held an acknowledgement back (RFC 9002 section 5.3). `None`: far longer than it promised; it is a
+    /// repetition, and tells nothing of the path.
+    fn delay_of(&self, ack: &Ack<'_>) -> Option<Duration> {
+        let longest = self.peer.max_ack_delay;
+        (ack.delay <= longest.saturating_shl(1)).then_some(ack.delay.min(longest))
+    }
+
     fn set_pace(&mut self) {
         let recovery = &mut self.recovery;
         let congestion = &recovery.congestion;
@@ -103,12 +110,11 @@ impl Engine<'_> {
     /// never be measured again by a device that remembers few packets: each is given up before its answer comes.
     fn note_late_ack(&mut self, ack: &Ack<'_>) {
         let Some(oldest) = self.sent().get(0).copied() else { return };
+        let Some(delay) = self.st.delay_of(ack) else { return };
         let recovery = &mut self.st.recovery;
         let is_first = Some(ack.largest) > recovery.largest_acked && ack.largest < oldest.pn(recovery.next_pn);
-        let longest = self.st.peer.max_ack_delay;
-        let delay = ack.delay.min(longest);
         let least = self.st.now.saturating_since(oldest.time);
-        if is_first && ack.delay <= longest.saturating_shl(1) && least.saturating_sub(delay) > recovery.rtt.smoothed() {
+        if is_first && least.saturating_sub(delay) > recovery.rtt.smoothed() {
             recovery.rtt.sample(self.st.now, least, delay);
         }
     }
@@ -139,15 +145,14 @@ impl Engine<'_> {
     }
 
     fn on_packet_acked(&mut self, at: usize, packet: &SentPacket, ack: &Ack<'_>) {
+        let delay = self.st.delay_of(ack);
         let recovery = &mut self.st.recovery;
         if packet.fate == Fate::InFlight {
             recovery.in_flight = recovery.in_flight.saturating_sub(1);
             recovery.congestion.on_acked(packet.time, packet.bytes, false);
             recovery.loss_rate.on_resolved(false);
-            // A delay far beyond the promised one: the ACK is a repetition, and tells nothing of the path.
-            let longest = self.st.peer.max_ack_delay;
-            if packet.pn(recovery.next_pn) == ack.largest && ack.delay <= longest.saturating_shl(1) {
-                let delay = ack.delay.min(longest);
+            let is_largest = packet.pn(recovery.next_pn) == ack.largest;
+            if let Some(delay) = delay.filter(|_| is_largest) {
                 recovery.rtt.sample(self.st.now, self.st.now.saturating_since(packet.time), delay);
             }
         } else {

@@ -58,3 +58,21 @@ impl<'a> Source<'a> {
         usize::from(self.u8()).checked_rem(len)
     }
 }
+
+/// What a world does: a step that the bytes decide, then whatever comes of it, and at the end what must come right.
+pub type Acts<W> = (fn(&mut W, &mut Source<'_>), fn(&mut W), fn(&mut W));
+
+/// Runs the bytes as a program: a world is drawn from them, then steps, at most so many.
+pub fn program<W>(bytes: &[u8], steps_max: usize, new: fn(&mut Source<'_>) -> W, (step, settle, heal): Acts<W>) {
+    let mut source = Source::new(bytes);
+    let mut world = new(&mut source);
+    settle(&mut world);
+    for _ in 0..steps_max {
+        if source.is_empty() {
+            break;
+        }
+        step(&mut world, &mut source);
+        settle(&mut world);
+    }
+    heal(&mut world);
+}

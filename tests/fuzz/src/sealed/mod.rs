@@ -8,7 +8,7 @@
 mod gate;
 mod peer;
 
-use super::source::Source;
+use super::source::{Source, program};
 use gate::Gate;
 use peer::{FRONT, Keys, MACS};
 use whimbrel_core::wire::Protection;
@@ -39,17 +39,7 @@ struct World {
 
 /// Runs a program.
 pub fn run(bytes: &[u8]) {
-    let mut source = Source::new(bytes);
-    let mut world = World::new(&mut source);
-    world.settle();
-    for _ in 0..STEPS_MAX {
-        if source.is_empty() {
-            break;
-        }
-        world.step(&mut source);
-        world.settle();
-    }
-    world.heal();
+    program(bytes, STEPS_MAX, World::new, (World::step, World::settle, World::heal));
 }
 
 fn connect(keys: &Keys, boot: u32) -> Session<Medium> {

@@ -12,7 +12,7 @@ mod ram;
 mod steps;
 mod world;
 
-use super::source::Source;
+use super::source::program;
 use world::World;
 
 /// A longer program says nothing that shorter ones do not.
@@ -20,15 +20,5 @@ const STEPS_MAX: usize = 400;
 
 /// Runs a program.
 pub fn run(bytes: &[u8]) {
-    let mut source = Source::new(bytes);
-    let mut world = World::new(&mut source);
-    world.settle();
-    for _ in 0..STEPS_MAX {
-        if source.is_empty() {
-            break;
-        }
-        world.step(&mut source);
-        world.settle();
-    }
-    world.heal();
+    program(bytes, STEPS_MAX, World::new, (World::step, World::settle, World::heal));
 }
